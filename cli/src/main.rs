@@ -1,0 +1,3 @@
+//! The `doorbell` command.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! Drives NVIDIA GPUs straight through their kernel driver.
