@@ -1,1 +1,3 @@
 //! The software Orin.
+
+pub mod va;
