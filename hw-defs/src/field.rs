@@ -92,7 +92,7 @@ macro_rules! field {
         $(#[$doc:meta])* $owner:ident: $short:expr;
         $hi:literal : $lo:literal $field:ident $({ $($value:ident = $number:literal),+ $(,)? })?
     ) => {
-        #[doc = concat!("Bits `", $hi, ":", $lo, "` of `", stringify!($owner), "`.")]
+        #[doc = concat!("Bits `", $hi, ":", $lo, "` of `", stringify!($owner), "`.\n\n")]
         $(#[$doc])*
         pub const $field: $crate::Field = $crate::Field::new(
             $short,

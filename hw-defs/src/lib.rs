@@ -13,6 +13,8 @@ mod field;
 pub mod class;
 pub mod gpfifo;
 pub mod push;
+pub mod qmd;
+pub mod semaphore;
 pub mod userd;
 pub mod usermode;
 

@@ -19,7 +19,7 @@ pub const TOP_LEVEL_GET: u64 = 0x58;
 pub const TOP_LEVEL_GET_HI: u64 = 0x5c;
 /// High part of [`GET`] (`GetHi`).
 pub const GET_HI: u64 = 0x60;
-/// Index of the ring entry that the GPU fetches next (`GPGet`). Equal to [`GP_PUT`]: the ring is empty.
+/// Index of the ring entry that the GPU fetches next (`GPGet`). Equal to [`GP_PUT`]: empty ring.
 pub const GP_GET: u64 = 0x88;
-/// Index of the ring entry that software writes next (`GPPut`). One before [`GP_GET`]: the ring is full.
+/// Index of the ring entry that software writes next (`GPPut`). One before [`GP_GET`]: full ring.
 pub const GP_PUT: u64 = 0x8c;

@@ -1,17 +1,16 @@
-//! The first submission that was seen to work on an Orin: six words that release a 64-bit semaphore.
+//! The first submission that was seen to work on an Orin: six words that release a 64-bit semaphore
+//! with a timestamp once the engine is idle.
 
 use hw_defs::gpfifo::{Entry, Level, Sync};
-use hw_defs::{c76f, push};
-
-const RELEASE: u32 = c76f::SEM_EXECUTE_OPERATION.set(c76f::SEM_EXECUTE_OPERATION_RELEASE)
-    | c76f::SEM_EXECUTE_RELEASE_WFI.set(c76f::SEM_EXECUTE_RELEASE_WFI_EN)
-    | c76f::SEM_EXECUTE_PAYLOAD_SIZE.set(c76f::SEM_EXECUTE_PAYLOAD_SIZE_64BIT)
-    | c76f::SEM_EXECUTE_RELEASE_TIMESTAMP.set(c76f::SEM_EXECUTE_RELEASE_TIMESTAMP_EN);
+use hw_defs::semaphore::{self, RELEASE, TIMESTAMP, WFI};
 
 #[test]
-fn header_and_execute_word() {
-    assert_eq!(push::inc(0, c76f::SEM_ADDR_LO, 5), 0x2005_0017);
-    assert_eq!(RELEASE, 0x0310_0001);
+fn pushbuffer() {
+    let words = semaphore::operation(0, 0xff_ffa0_0000, 0xdead_beef_42, RELEASE | WFI | TIMESTAMP);
+    assert_eq!(
+        words,
+        [0x2005_0017, 0xffa0_0000, 0x0000_00ff, 0xadbe_ef42, 0x0000_00de, 0x0310_0001]
+    );
 }
 
 #[test]

@@ -3,8 +3,8 @@
 //! The vendor's public header of this class is trimmed to SET_OBJECT, MEM_OP_A to MEM_OP_D, the SEM
 //! methods and WFI, and of SEM_EXECUTE it keeps only the values that one driver uses. **Assumed**
 //! unchanged from c56f: ILLEGAL, NOP, SEMAPHOREA to SEMAPHORED, NON_STALL_INTERRUPT, FB_FLUSH,
-//! SET_REFERENCE, YIELD, CLEAR_FAULTED, and the fields and values that the header leaves out. Seen to
-//! work on an H200: 64-bit releases with WFI and timestamp, and 64-bit ACQ_CIRC_GEQ.
+//! SET_REFERENCE, YIELD, CLEAR_FAULTED, and the fields and values that the header leaves out. Seen
+//! to work on an H200: 64-bit releases with WFI and timestamp, and 64-bit ACQ_CIRC_GEQ.
 
 pub use super::host::*;
 

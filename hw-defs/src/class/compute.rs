@@ -1,5 +1,7 @@
-//! What the compute engines of Orin and Hopper share. Array lengths are not in the vendor's headers;
-//! they end where the next method begins.
+//! What the compute engines of Orin and Hopper share.
+//!
+//! The vendor's headers do not say how long an array of methods is. The lengths here are those that
+//! open drivers use; none reaches the method that follows.
 
 methods! {
     0x0000 SET_OBJECT {

@@ -1,4 +1,4 @@
-//! What the host engine, which fetches pushbuffers, reads in every generation from Ampere to Hopper.
+//! What the host engine, which fetches pushbuffers, reads from Ampere to Hopper.
 //!
 //! Host methods lie below 0x100 and mean the same on every subchannel.
 
@@ -103,9 +103,10 @@ methods! {
     0x005c SEM_ADDR_LO { 31:2 SEM_ADDR_LO_OFFSET }
     0x0064 SEM_PAYLOAD_LO { 31:0 SEM_PAYLOAD_LO_PAYLOAD }
     0x0068 SEM_PAYLOAD_HI { 31:0 SEM_PAYLOAD_HI_PAYLOAD }
-    /// Last of the five words: what to do with address and payload. A release with RELEASE_WFI waits
-    /// for the engine to be idle and makes its stores visible first; with RELEASE_TIMESTAMP it writes
-    /// 16 bytes, payload and nanoseconds.
+    /// Last of the five words: what to do with address and payload.
+    ///
+    /// A release with RELEASE_WFI first waits for the idle engine and makes its stores visible; with
+    /// RELEASE_TIMESTAMP it writes 16 bytes, payload and nanoseconds.
     0x006c SEM_EXECUTE {
         2:0   SEM_EXECUTE_OPERATION {
             SEM_EXECUTE_OPERATION_ACQUIRE = 0,

@@ -1,7 +1,7 @@
 //! The classes: what a method address means to the engine behind a subchannel.
 //!
 //! Two generations of an engine differ in a few address widths, so what they share stands once
-//! ([`host`], [`compute`], [`copy`]) and each class adds the lines of its own.
+//! (files `host`, `compute`, `copy`) and each class adds the lines of its own.
 
 use crate::Field;
 
@@ -113,7 +113,7 @@ pub const CLASSES: &[&Class] = &[
 /// 0x0320 LOAD_INLINE_QMD_DATA[64; 4] { ... }      64 methods, one every 4 bytes
 /// ```
 ///
-/// Each becomes a [`Method`], a [`Field`] per field, a `u32` per named value; METHODS holds them all.
+/// Each becomes a [`Method`], a [`Field`] per field, a `u32` per named value. METHODS lists them.
 macro_rules! methods {
     ($(
         $(#[$doc:meta])*
@@ -126,7 +126,7 @@ macro_rules! methods {
         }
     )*) => {
         $(
-            #[doc = concat!("Method `", stringify!($offset), "`.")]
+            #[doc = concat!("Method `", stringify!($offset), "`.\n\n")]
             $(#[$doc])*
             pub const $method: $crate::Method = $crate::Method {
                 name: stringify!($method),
