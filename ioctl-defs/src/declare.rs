@@ -46,25 +46,18 @@ pub struct Constant {
     pub value: u64,
 }
 
-/// What one file declares.
+/// What one file declares: the lists that the macros below leave in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Module {
     pub structs: &'static [Struct],
-    pub constants: &'static [Constant],
     pub flags: &'static [Constant],
+    pub constants: &'static [Constant],
     pub requests: &'static [Entry],
 }
 
-/// Names what a file gives to the registry: the lists that the other macros declare.
-macro_rules! module {
-    () => {
-        pub(crate) const MODULE: crate::declare::Module = crate::declare::Module {
-            structs: STRUCTS,
-            constants: CONSTANTS,
-            flags: FLAGS,
-            requests: REQUESTS,
-        };
-    };
+impl Module {
+    /// For the lists that a file does not have.
+    pub const EMPTY: Module = Module { structs: &[], flags: &[], constants: &[], requests: &[] };
 }
 
 /// The second expression if there is one, else the first.
@@ -81,10 +74,12 @@ macro_rules! or {
 ///
 /// A literal after the name of a struct or field is the vendor's name where Rust cannot have it:
 /// keywords, members of unions. Fields need a doc line only where the driver's behaviour is not
-/// what the name says.
+/// what the name says. An alignment is given where the vendor's comes from a member of a union that
+/// the struct does not have.
 macro_rules! structs {
     ($(
         $(#[doc = $doc:literal])+
+        $(#[repr(align($align:literal))])?
         pub struct $name:ident $($vendor:literal)? {
             $(
                 $(#[doc = $field_doc:literal])*
@@ -100,7 +95,7 @@ macro_rules! structs {
                 zerocopy::FromBytes, zerocopy::IntoBytes,
                 zerocopy::KnownLayout, zerocopy::Immutable,
             )]
-            #[repr(C)]
+            #[repr(C $(, align($align))?)]
             pub struct $name {
                 $(
                     $(#[doc = $field_doc])*

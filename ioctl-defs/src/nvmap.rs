@@ -1,12 +1,15 @@
 //! `/dev/nvmap`: memory for the GPU, and dmabuf fds for it.
 
+use crate::declare::Module;
 use crate::{Request, ValueRequest};
 
-module!();
+pub(crate) const MODULE: Module =
+    Module { structs: STRUCTS, constants: CONSTANTS, requests: REQUESTS, ..Module::EMPTY };
 
 structs! {
     /// Argument of [`NVMAP_IOC_CREATE`] and of the requests about IVM and ids. The vendor has one
     /// struct of unions where this crate has three.
+    #[repr(align(8))]
     pub struct nvmap_create_handle {
         /// In, rounded up to 4 KiB.
         size: u32,
@@ -22,12 +25,14 @@ structs! {
     }
 
     /// What [`NVMAP_IOC_CREATE_64`] answers, in the bytes of its argument.
+    #[repr(align(8))]
     pub struct nvmap_create_handle_64_out "nvmap_create_handle" {
         handle64: u32,
         _pad0: u32,
     }
 
     /// Argument of [`NVMAP_IOC_GET_FD`] and [`NVMAP_IOC_FROM_FD`].
+    #[repr(align(8))]
     pub struct nvmap_create_handle_fd "nvmap_create_handle" {
         fd: i32,
         handle: u32,
@@ -217,8 +222,6 @@ structs! {
         result: u32,
     }
 }
-
-flags! {}
 
 constants! {
     /// The magic byte of this fd.

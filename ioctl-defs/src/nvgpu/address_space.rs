@@ -2,8 +2,10 @@
 //! [`NVGPU_GPU_IOCTL_ALLOC_AS`](super::ctrl::NVGPU_GPU_IOCTL_ALLOC_AS) opens.
 
 use crate::Request;
+use crate::declare::Module;
 
-module!();
+pub(crate) const MODULE: Module =
+    Module { structs: STRUCTS, flags: FLAGS, constants: CONSTANTS, requests: REQUESTS };
 
 structs! {
     /// Argument of [`NVGPU_AS_IOCTL_BIND_CHANNEL`].

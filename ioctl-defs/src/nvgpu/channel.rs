@@ -1,10 +1,13 @@
-//! The channel fd, which [`NVGPU_GPU_IOCTL_OPEN_CHANNEL`](super::ctrl::NVGPU_GPU_IOCTL_OPEN_CHANNEL) opens.
+//! The channel fd, which
+//! [`NVGPU_GPU_IOCTL_OPEN_CHANNEL`](super::ctrl::NVGPU_GPU_IOCTL_OPEN_CHANNEL) opens.
 //!
 //! The order that the driver wants: address space, TSG, watchdog off, `SETUP_BIND`, `ALLOC_OBJ_CTX`.
 
 use crate::Request;
+use crate::declare::Module;
 
-module!();
+pub(crate) const MODULE: Module =
+    Module { structs: STRUCTS, flags: FLAGS, constants: CONSTANTS, requests: REQUESTS };
 
 structs! {
     /// Argument of [`NVGPU_IOCTL_CHANNEL_SET_NVMAP_FD`].

@@ -4,8 +4,10 @@
 
 use super::channel::{ComputePreemptionMode, GraphicsPreemptionMode};
 use crate::Request;
+use crate::declare::Module;
 
-module!();
+pub(crate) const MODULE: Module =
+    Module { structs: STRUCTS, flags: FLAGS, constants: CONSTANTS, requests: REQUESTS };
 
 structs! {
     /// What [`NVGPU_GPU_IOCTL_GET_CHARACTERISTICS`] tells about the GPU. Later releases append
@@ -302,6 +304,7 @@ structs! {
     }
 
     /// What [`NVGPU_GPU_IOCTL_ALLOC_VIDMEM`] answers, in the bytes of its argument.
+    #[repr(align(8))]
     pub struct nvgpu_gpu_alloc_vidmem_args_out "nvgpu_gpu_alloc_vidmem_args" {
         dmabuf_fd "out.dmabuf_fd": i32,
         _pad0: [u8; 28],

@@ -6,8 +6,10 @@
 //! [`NVGPU_IOCTL_TSG_EVENT_ID_CTRL`](super::tsg::NVGPU_IOCTL_TSG_EVENT_ID_CTRL) instead.
 
 use crate::Request;
+use crate::declare::Module;
 
-module!();
+pub(crate) const MODULE: Module =
+    Module { structs: STRUCTS, constants: CONSTANTS, requests: REQUESTS, ..Module::EMPTY };
 
 structs! {
     /// What a read of this fd returns.
@@ -26,8 +28,6 @@ structs! {
         buffer: u64,
     }
 }
-
-flags! {}
 
 constants! {
     /// The magic byte of this fd.

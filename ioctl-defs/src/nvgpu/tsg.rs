@@ -4,8 +4,10 @@ use super::channel::{
     nvgpu_event_id_ctrl_args, nvgpu_runlist_interleave_args, nvgpu_timeslice_args,
 };
 use crate::Request;
+use crate::declare::Module;
 
-module!();
+pub(crate) const MODULE: Module =
+    Module { structs: STRUCTS, constants: CONSTANTS, requests: REQUESTS, ..Module::EMPTY };
 
 structs! {
     /// Argument of [`NVGPU_TSG_IOCTL_BIND_CHANNEL_EX`].
@@ -93,8 +95,6 @@ structs! {
         share_token: u64,
     }
 }
-
-flags! {}
 
 constants! {
     /// The magic byte of this fd. Terminals use the same one.
