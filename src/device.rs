@@ -1,0 +1,204 @@
+//! An open GPU.
+
+use std::fmt;
+use std::os::fd::BorrowedFd;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::channel::Patience;
+use crate::driver::nvgpu::{self, Nvgpu};
+use crate::driver::{ClockPair, Engine, Info, Memory};
+use crate::error::{Error, Result};
+use crate::memory::{Buffer, Element, Heap};
+use crate::queue::{Queue, Setup};
+use crate::signal::{Timeline, WaitPolicy};
+
+/// Which GPU to open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[non_exhaustive]
+pub enum Select {
+    /// The first that is found.
+    #[default]
+    Auto,
+    /// A Jetson's own, through nvgpu.
+    Jetson,
+}
+
+/// How to open a GPU; [`Device::open`] takes the defaults.
+///
+/// ```no_run
+/// use doorbell::{Options, WaitPolicy};
+/// let device = Options::new().wait_policy(WaitPolicy::BLOCK).open()?;
+/// # Ok::<(), doorbell::Error>(())
+/// ```
+#[derive(Debug, Clone)]
+pub struct Options {
+    select: Select,
+    policy: WaitPolicy,
+    stall_timeout: Duration,
+    ring_entries: u32,
+    command_bytes: u64,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Options {
+            select: Select::Auto,
+            policy: WaitPolicy::default(),
+            stall_timeout: Duration::from_secs(30),
+            ring_entries: 1024,
+            command_bytes: 256 << 10,
+        }
+    }
+}
+
+impl Options {
+    /// The defaults.
+    pub fn new() -> Options {
+        Options::default()
+    }
+
+    /// Which GPU.
+    pub fn select(mut self, select: Select) -> Options {
+        self.select = select;
+        self
+    }
+
+    /// How the CPU waits. [`WaitPolicy::YIELD`] unless set.
+    pub fn wait_policy(mut self, policy: WaitPolicy) -> Options {
+        self.policy = policy;
+        self
+    }
+
+    /// How long a queue whose ring or command memory is full waits for the GPU before it returns
+    /// [`Error::Timeout`]; 30 s unless set.
+    pub fn stall_timeout(mut self, timeout: Duration) -> Options {
+        self.stall_timeout = timeout;
+        self
+    }
+
+    /// Submissions that a queue can have in flight, plus one: a power of two from 2 to 65,536;
+    /// 1,024 unless set.
+    pub fn ring_entries(mut self, entries: u32) -> Options {
+        self.ring_entries = entries;
+        self
+    }
+
+    /// Memory of a queue for commands that are not done yet; 256 KiB unless set, at least 4 KiB.
+    pub fn command_bytes(mut self, bytes: u64) -> Options {
+        self.command_bytes = bytes;
+        self
+    }
+
+    /// Opens the GPU.
+    pub fn open(self) -> Result<Device> {
+        if !self.ring_entries.is_power_of_two() || !(2..=65536).contains(&self.ring_entries) {
+            return Err(Error::Request(format!(
+                "a ring of {} entries is not possible: use a power of two from 2 to 65,536",
+                self.ring_entries
+            )));
+        }
+        if !(4096..=1 << 30).contains(&self.command_bytes) {
+            return Err(Error::Request(format!(
+                "{} bytes of command memory are not possible: use 4 KiB to 1 GiB",
+                self.command_bytes
+            )));
+        }
+        let heap = match self.select {
+            Select::Auto if !Nvgpu::present() => {
+                return Err(Error::NoDevice { looked_for: nvgpu::PATHS.join(", ") });
+            }
+            Select::Auto | Select::Jetson => Heap::new(Box::new(Nvgpu::open()?)),
+        };
+        Ok(Device { heap, options: self })
+    }
+}
+
+/// An open GPU: an address space, and what lives in it.
+///
+/// ```no_run
+/// use doorbell::{Commands, Device, Select};
+/// use std::time::Duration;
+///
+/// let device = Device::open(Select::Auto)?;
+/// let (from, to) = (device.alloc::<u32>(1024)?, device.alloc::<u32>(1024)?);
+/// from.set(0, 42)?;
+/// let mut queue = device.copy_queue()?;
+/// queue.copy(&to, &from)?;
+/// queue.submit()?.wait(Duration::from_secs(1))?;
+/// assert_eq!(to.get(0)?, 42);
+/// # Ok::<(), doorbell::Error>(())
+/// ```
+pub struct Device {
+    heap: Arc<Heap>,
+    options: Options,
+}
+
+impl Device {
+    /// Opens a GPU with the default [`Options`].
+    pub fn open(select: Select) -> Result<Device> {
+        Options::new().select(select).open()
+    }
+
+    /// What the GPU is and can do.
+    pub fn info(&self) -> &Info {
+        self.heap.driver().info()
+    }
+
+    /// Memory for `len` elements that kernels and copies work on, zeroed.
+    pub fn alloc<T: Element>(&self, len: usize) -> Result<Buffer<T>> {
+        self.alloc_in(Memory::Device, len)
+    }
+
+    /// Memory of a given kind, zeroed.
+    pub fn alloc_in<T: Element>(&self, memory: Memory, len: usize) -> Result<Buffer<T>> {
+        Buffer::new(&self.heap, len, memory)
+    }
+
+    /// A buffer of another library or process, such as a camera's, given as a dma-buf. The
+    /// descriptor may be closed afterwards.
+    pub fn import(&self, fd: BorrowedFd<'_>) -> Result<Buffer<u8>> {
+        Buffer::import(&self.heap, fd)
+    }
+
+    /// A new timeline, at 0.
+    pub fn timeline(&self) -> Result<Timeline> {
+        Timeline::new(&self.heap, self.options.policy)
+    }
+
+    /// A queue for kernels.
+    pub fn compute_queue(&self) -> Result<Queue> {
+        self.queue(Engine::Compute)
+    }
+
+    /// A queue for copies.
+    pub fn copy_queue(&self) -> Result<Queue> {
+        self.queue(Engine::Copy)
+    }
+
+    fn queue(&self, engine: Engine) -> Result<Queue> {
+        let patience =
+            Patience { timeout: self.options.stall_timeout, policy: self.options.policy };
+        Queue::open(
+            &self.heap,
+            Setup {
+                engine,
+                entries: self.options.ring_entries,
+                command_bytes: self.options.command_bytes,
+                patience,
+            },
+        )
+    }
+
+    /// The GPU's clock beside the CPU's, to place timestamps on the CPU's time axis.
+    pub fn clock(&self) -> Result<ClockPair> {
+        self.heap.driver().clock()
+    }
+}
+
+impl fmt::Debug for Device {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let info = self.info();
+        write!(f, "{} with {} SMs at {}", info.chip, info.sm_count, info.node)
+    }
+}

@@ -1,0 +1,335 @@
+//! A Jetson's GPU through nvgpu and nvmap. One type per kind of file; what follows is their order.
+
+mod address_space;
+mod channel;
+mod ctrl;
+mod nvmap;
+mod tsg;
+
+use std::collections::HashMap;
+use std::mem::offset_of;
+use std::os::fd::{AsFd, BorrowedFd};
+use std::ptr::NonNull;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use hw_defs::usermode;
+use ioctl_defs::nvgpu::channel::nvgpu_notification;
+use ioctl_defs::nvgpu::ctrl::GpuFlags;
+use nix::errno::Errno;
+
+use super::sys::{Mapping, PAGE, raise_open_file_limit, whole_pages};
+use super::{Allocation, ChannelId, ChannelPages, ClockPair, Driver, Engine, Info, Memory};
+use crate::addr::{GpuRange, GpuVa};
+use crate::error::{Error, Fault, FaultKind, Result};
+use address_space::AddressSpace;
+use channel::Channel;
+use ctrl::Ctrl;
+use nvmap::{Caching, DmaBuf, Nvmap};
+use tsg::{Tsg, Veid};
+
+pub(crate) use ctrl::PATHS;
+
+/// Where allocations go. The driver takes the 4 GiB above the end for itself and puts context
+/// buffers there whose hardware fields have 40 bits, so the end must leave room for them below
+/// 2^40: at 2 MiB below it the driver warns at best and halts the machine at worst. This end
+/// leaves another 8 GiB, for the windows through which kernels see shared and local memory:
+/// nothing may be mapped inside those, and out here nothing can be.
+const VA_START: u64 = 0x0400_0000;
+const VA_END: u64 = 0xfc_0000_0000;
+
+/// An open GPU of a Jetson.
+#[derive(Debug)]
+pub(crate) struct Nvgpu {
+    info: Info,
+    channels: Mutex<Channels>,
+    doorbell: Mapping,
+    space: AddressSpace,
+    nvmap: Nvmap,
+    ctrl: Ctrl,
+}
+
+#[derive(Debug, Default)]
+struct Channels {
+    open: HashMap<ChannelId, Open>,
+    /// The group that the next channel joins.
+    group: Option<Arc<Group>>,
+    last_id: u32,
+}
+
+/// One group holds all channels, so that compute and copies need no switch of contexts to
+/// follow each other. The price is that a fault on one ends all.
+#[derive(Debug)]
+struct Group {
+    tsg: Tsg,
+    veid: Veid,
+}
+
+/// What an open channel owns, in the order in which it goes away.
+#[derive(Debug)]
+struct Open {
+    channel: Channel,
+    _group: Arc<Group>,
+    _ring: Mapping,
+    _userd: Mapping,
+    notifier: Mapping,
+}
+
+impl Nvgpu {
+    /// Whether this machine has such a GPU.
+    pub(crate) fn present() -> bool {
+        Ctrl::present()
+    }
+
+    pub(crate) fn open() -> Result<Nvgpu> {
+        raise_open_file_limit();
+        let nvmap = Nvmap::open()?;
+        let ctrl = Ctrl::open()?;
+        let info = read_info(&ctrl)?;
+        let space = ctrl.alloc_as(info.va)?;
+        let doorbell = ctrl.map_doorbell()?;
+        tracing::info!(chip = info.chip, sms = info.sm_count, node = info.node, "opened");
+        Ok(Nvgpu { info, channels: Mutex::default(), doorbell, space, nvmap, ctrl })
+    }
+
+    fn channels(&self) -> MutexGuard<'_, Channels> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn map_for_gpu(&self, fd: BorrowedFd<'_>, len: u64, cacheable: bool) -> Result<GpuRange> {
+        let start = self.space.map(fd, cacheable)?;
+        GpuRange::new(start, len).ok_or_else(|| Error::Unsupported {
+            node: self.ctrl.name().to_owned(),
+            reason: format!("it mapped {len} bytes at {start}, beyond the address space"),
+        })
+    }
+
+    /// A small buffer that only driver and CPU share.
+    fn shared(&self, len: u64, caching: Caching) -> Result<(DmaBuf, Mapping)> {
+        let buffer = self.nvmap.alloc(len, caching)?;
+        let mapping = buffer.map(len)?;
+        mapping.populate();
+        Ok((buffer, mapping))
+    }
+
+    /// The group for a new channel: the one in use, unless it is dead.
+    fn group(&self, channels: &mut Channels) -> Result<Arc<Group>> {
+        let in_use = channels.open.values().next();
+        if let (Some(group), Some(open)) = (&channels.group, in_use) {
+            if !open.channel.timed_out()? {
+                return Ok(group.clone());
+            }
+        }
+        // Also when the group has no channel left: its subcontext went with the last one.
+        let tsg = self.ctrl.open_tsg()?;
+        let veid = tsg.create_subcontext(&self.space)?;
+        let group = Arc::new(Group { tsg, veid });
+        channels.group = Some(group.clone());
+        Ok(group)
+    }
+}
+
+impl Driver for Nvgpu {
+    fn info(&self) -> &Info {
+        &self.info
+    }
+
+    fn alloc(&self, len: u64, memory: Memory) -> Result<Allocation> {
+        let (caching, cacheable) = match memory {
+            Memory::Device => (Caching::Cached, true),
+            // Words that the CPU polls are better not kept in the GPU's cache.
+            Memory::Host => (Caching::Cached, false),
+            Memory::Command => (Caching::WriteCombined, false),
+        };
+        let buffer = self.nvmap.alloc(len, caching)?;
+        let host = buffer.map(len)?;
+        if memory == Memory::Command {
+            host.populate();
+        }
+        // Both mappings hold the memory, so descriptor and handle go at once: a buffer costs no
+        // open file.
+        let range = self.map_for_gpu(buffer.as_fd(), len, cacheable)?;
+        Ok(Allocation { range, host: Some(host) })
+    }
+
+    fn import(&self, fd: BorrowedFd<'_>) -> Result<Allocation> {
+        let len = nvmap::size_of_dmabuf(fd)?;
+        let range = self.map_for_gpu(fd, len, true)?;
+        // Protected buffers refuse the CPU; the GPU may still use them.
+        let host = match Mapping::new(fd, len) {
+            Ok(mapping) => Some(mapping),
+            Err(errno) => {
+                tracing::info!(%errno, len, "an imported buffer has no CPU mapping");
+                None
+            }
+        };
+        Ok(Allocation { range, host })
+    }
+
+    fn free(&self, allocation: Allocation) {
+        if let Err(error) = self.space.unmap(allocation.range.start()) {
+            tracing::warn!(%error, range = %allocation.range, "a GPU mapping leaks");
+        }
+    }
+
+    fn open_channel(&self, engine: Engine, entries: u32) -> Result<ChannelPages> {
+        let mut channels = self.channels();
+        let group = self.group(&mut channels)?;
+
+        let channel = self.ctrl.open_channel()?;
+        // In this order: the group accepts a channel only with the address space of its
+        // subcontext.
+        self.space.bind_channel(&channel)?;
+        group.tsg.bind_channel(&channel, group.veid)?;
+        channel.disable_timeouts()?;
+
+        // Small buffers of their own: the driver maps the whole of each into its 4 GiB.
+        let ring_bytes = whole_pages(u64::from(entries) * 8).unwrap_or(u64::MAX);
+        let (ring_buffer, ring) = self.shared(ring_bytes, Caching::WriteCombined)?;
+        let (userd_buffer, userd) = self.shared(PAGE, Caching::WriteCombined)?;
+        let token = channel.setup_bind(&ring_buffer, entries, &userd_buffer)?;
+
+        let (notifier_buffer, notifier) = self.shared(PAGE, Caching::Cached)?;
+        channel.set_error_notifier(&notifier_buffer)?;
+        channel.alloc_obj_ctx(match engine {
+            Engine::Compute => self.info.compute_class,
+            Engine::Copy => self.info.copy_class,
+        })?;
+        let event = group.tsg.event()?;
+
+        channels.last_id += 1;
+        let id = ChannelId(channels.last_id);
+        let pages = ChannelPages {
+            id,
+            ring: start_of(&ring),
+            entries,
+            userd: start_of(&userd),
+            // SAFETY: the doorbell lies inside the mapping of 64 KiB.
+            doorbell: unsafe { start_of(&self.doorbell).byte_add(usermode::DOORBELL as usize) },
+            token,
+            // SAFETY: the notification is the first thing in its page.
+            notifier: unsafe {
+                start_of(&notifier).byte_add(offset_of!(nvgpu_notification, status))
+            },
+            event: Some(event),
+        };
+        channels
+            .open
+            .insert(id, Open { channel, _group: group, _ring: ring, _userd: userd, notifier });
+        Ok(pages)
+    }
+
+    fn close_channel(&self, id: ChannelId) {
+        let mut channels = self.channels();
+        channels.open.remove(&id);
+        if channels.open.is_empty() {
+            channels.group = None;
+        }
+    }
+
+    fn fault(&self, id: ChannelId) -> Result<Option<Fault>> {
+        let channels = self.channels();
+        let Some(open) = channels.open.get(&id) else { return Ok(None) };
+        if !open.channel.timed_out()? {
+            return Ok(None);
+        }
+        let record = open.notifier.as_ptr().cast::<nvgpu_notification>();
+        // SAFETY: the page holds a notification, which the driver no longer changes once it has
+        // killed the channel; any bytes are a valid one.
+        let record = unsafe { record.read_volatile() };
+        let raised = record.status == u16::MAX;
+        Ok(Some(Fault {
+            kind: if raised { Fault::kind_of_code(record.info32) } else { FaultKind::Unexplained },
+            code: if raised { record.info32 } else { 0 },
+            channel: String::new(),
+            address: None,
+            detail: None,
+        }))
+    }
+
+    fn clock(&self) -> Result<ClockPair> {
+        self.ctrl.clock()
+    }
+}
+
+fn start_of<T>(mapping: &Mapping) -> NonNull<T> {
+    NonNull::new(mapping.as_ptr()).expect("mmap never returns null").cast()
+}
+
+fn read_info(ctrl: &Ctrl) -> Result<Info> {
+    let gpu = ctrl.characteristics()?;
+    let needed = [
+        (GpuFlags::SUPPORT_USERMODE_SUBMIT, "submission by doorbell"),
+        (GpuFlags::SUPPORT_DETERMINISTIC_SUBMIT_FULL, "deterministic channels"),
+        (GpuFlags::SUPPORT_TSG_SUBCONTEXTS, "subcontexts"),
+        (GpuFlags::SUPPORT_IO_COHERENCE, "a GPU that snoops the CPU's caches"),
+    ];
+    for (flag, what) in needed {
+        if !gpu.flags.contains(flag) {
+            return Err(Error::Unsupported {
+                node: ctrl.name().to_owned(),
+                reason: format!("this driver does not offer {what}; JetPack 6 on an Orin does"),
+            });
+        }
+    }
+    let version = gpu.sm_arch_sm_version;
+    let sm = (version >> 8) * 10 + (version & 0xff);
+    if gpu.compute_class != hw_defs::c7c0::AMPERE_COMPUTE_B {
+        return Err(Error::Unsupported {
+            node: ctrl.name().to_owned(),
+            reason: format!(
+                "its compute class is {:#06x} and this crate speaks {:#06x}, that of Orin",
+                gpu.compute_class,
+                hw_defs::c7c0::AMPERE_COMPUTE_B
+            ),
+        });
+    }
+    // Warps that an SM of compute capability 8.6 to 8.9 holds; the driver counts per TPC.
+    const WARPS_PER_SM: u32 = 48;
+    let sms_per_tpc = (gpu.sm_arch_warp_count / WARPS_PER_SM).max(1);
+    let chip = String::from_utf8_lossy(&gpu.chipname);
+    Ok(Info {
+        chip: chip.trim_end_matches('\0').to_owned(),
+        driver: "nvgpu",
+        node: ctrl.name().to_owned(),
+        sm,
+        sm_count: ctrl.tpc_count()? * sms_per_tpc,
+        warps_per_sm: WARPS_PER_SM,
+        host_class: gpu.gpfifo_class,
+        compute_class: gpu.compute_class,
+        copy_class: gpu.dma_copy_class,
+        va_bits: u32::from(gpu.gpu_va_bit_count),
+        va: GpuRange::new(GpuVa::new(VA_START), VA_END - VA_START).expect("below 2^40"),
+        l2_bytes: gpu.L2_cache_size,
+        max_clock_hz: gpu.max_freq,
+        unified_memory: true,
+    })
+}
+
+/// The likely cause of a refusal and its cure.
+fn hint(call: &str, node: &str, errno: Errno) -> String {
+    match (call, errno) {
+        (_, Errno::EACCES | Errno::EPERM) if call == "open" => format!(
+            "this user may not open it; join the group that owns it (`ls -l {node}` shows which, usually `video` or `render`: `sudo usermod -aG video,render $USER`, then log in again)"
+        ),
+        ("open", Errno::ENOENT | Errno::ENODEV | Errno::ENXIO) => {
+            "there is no such node; a Jetson Orin with JetPack 5 or 6 has it, and a container needs it passed in (`--device` or `--runtime nvidia`)".to_owned()
+        }
+        (_, Errno::EBUSY) => {
+            "somebody uses it already; the doorbell can be mapped once per open of the node, so close the other user in this process".to_owned()
+        }
+        (_, Errno::ENOTTY) => {
+            "this release of the driver does not know the call in this form; JetPack 6 (L4T R36) does, see `cat /etc/nv_tegra_release`".to_owned()
+        }
+        (_, Errno::EMFILE | Errno::ENFILE) => {
+            "too many files are open; raise the limit (`ulimit -n`)".to_owned()
+        }
+        (_, Errno::ENOMEM) => {
+            "the driver is out of memory, of GPU addresses or of channels; free some, or look at `free -h`".to_owned()
+        }
+        (_, Errno::ENODEV) => "the GPU is switched off or its driver is being removed".to_owned(),
+        (_, Errno::ETIMEDOUT) => {
+            "the channel is dead after a fault; close it and open a new one".to_owned()
+        }
+        _ => "the driver did not accept the request; `dmesg` may say more".to_owned(),
+    }
+}

@@ -1,0 +1,58 @@
+//! A time-slice group: the channels that run, and die, together.
+
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+
+use ioctl_defs::nvgpu::channel::{
+    NVGPU_IOCTL_CHANNEL_EVENT_ID_BLOCKING_SYNC, NVGPU_IOCTL_CHANNEL_EVENT_ID_CMD_ENABLE,
+    nvgpu_event_id_ctrl_args,
+};
+use ioctl_defs::nvgpu::tsg::*;
+
+use super::address_space::AddressSpace;
+use super::channel::Channel;
+use crate::driver::sys::Node;
+use crate::error::Result;
+
+#[derive(Debug)]
+pub(crate) struct Tsg(pub(super) Node);
+
+/// A virtual engine of a group, with an address space of its own.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Veid(u32);
+
+impl Tsg {
+    /// Makes a subcontext beside the graphics one. It goes away with its last channel.
+    pub(crate) fn create_subcontext(&self, space: &AddressSpace) -> Result<Veid> {
+        let mut args = nvgpu_tsg_create_subcontext_args {
+            r#type: NVGPU_TSG_SUBCONTEXT_TYPE_ASYNC,
+            as_fd: space.as_fd().as_raw_fd(),
+            ..Default::default()
+        };
+        self.0.call(NVGPU_TSG_IOCTL_CREATE_SUBCONTEXT, &mut args)?;
+        Ok(Veid(args.veid))
+    }
+
+    /// Takes a channel in. Its address space must be that of the subcontext already.
+    pub(crate) fn bind_channel(&self, channel: &Channel, veid: Veid) -> Result<()> {
+        self.0.call(
+            NVGPU_TSG_IOCTL_BIND_CHANNEL_EX,
+            &mut nvgpu_tsg_bind_channel_ex_args {
+                channel_fd: channel.as_fd().as_raw_fd(),
+                subcontext_id: veid.0,
+                ..Default::default()
+            },
+        )
+    }
+
+    /// A descriptor that becomes readable with each non-stall interrupt of the group.
+    pub(crate) fn event(&self) -> Result<OwnedFd> {
+        let mut args = nvgpu_event_id_ctrl_args {
+            cmd: NVGPU_IOCTL_CHANNEL_EVENT_ID_CMD_ENABLE,
+            event_id: NVGPU_IOCTL_CHANNEL_EVENT_ID_BLOCKING_SYNC,
+            ..Default::default()
+        };
+        self.0.call(NVGPU_IOCTL_TSG_EVENT_ID_CTRL, &mut args)?;
+        // SAFETY: the driver has just installed this descriptor for us.
+        Ok(unsafe { self.0.adopt(args.event_fd, "event") }.into())
+    }
+}

@@ -1,0 +1,152 @@
+//! The one error type, and what a GPU fault looks like once it is decoded.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::addr::GpuVa;
+
+/// What every fallible call of this crate returns.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
+
+/// Everything that can go wrong, each as one sentence that the owner of the machine can act on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum Error {
+    /// No device node of a GPU that this crate can drive exists.
+    #[error(
+        "no NVIDIA device node on this machine (looked for {looked_for}): run `doorbell emulate -- PROGRAM` to use the software Orin, or `doorbell doctor` for what is missing"
+    )]
+    NoDevice {
+        /// The nodes that were tried, in order.
+        looked_for: String,
+    },
+    /// The Linux driver refused a call.
+    #[error("{call} on {node} failed with {}: {hint}", Errno(*.errno))]
+    Ioctl {
+        /// The system call or the ioctl, by the vendor's name.
+        call: &'static str,
+        /// The device node, or the kind of file for descriptors that have no path.
+        node: String,
+        /// The error number that the kernel returned.
+        errno: i32,
+        /// The likely cause and its cure.
+        hint: String,
+    },
+    /// The driver is there but lacks something that direct submission needs.
+    #[error("{node} cannot be used for direct submission: {reason}")]
+    Unsupported {
+        /// The device node.
+        node: String,
+        /// What is missing.
+        reason: String,
+    },
+    /// A caller's request that no GPU could carry out; nothing was submitted.
+    #[error("{0}")]
+    Request(String),
+    /// The GPU stopped a channel.
+    #[error("{0}")]
+    Fault(Fault),
+    /// A wait ran out of time while the GPU reported no fault.
+    #[error(
+        "{signal} did not reach {awaited} within {:.3} s: it stands at {last_seen} and the GPU reports no fault",
+        .waited.as_secs_f64()
+    )]
+    Timeout {
+        /// What was waited for.
+        signal: String,
+        /// How long.
+        waited: Duration,
+        /// The value that was to be reached.
+        awaited: u64,
+        /// The value last read.
+        last_seen: u64,
+    },
+}
+
+/// Prints an error number as the kernel's headers name it, with its number.
+struct Errno(i32);
+
+impl fmt::Display for Errno {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:?} ({})", nix::errno::Errno::from_raw(self.0), self.0)
+    }
+}
+
+/// What class of mistake stopped a channel.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum FaultKind {
+    /// An address that is not mapped, or mapped without the permission that the access needs.
+    Mmu,
+    /// A malformed ring entry, method header or host method.
+    Pbdma,
+    /// A compute or copy engine exception: a bad launch, an illegal method, a trap in a kernel.
+    Engine,
+    /// The driver gave up on a channel that kept others waiting.
+    Timeout,
+    /// The channel is dead and the driver gave no reason.
+    Unexplained,
+    /// A code that this crate does not name.
+    Other,
+}
+
+/// A GPU fault: it ends the channel it happened on, and on a Jetson every channel that shares the
+/// same group. Close the queues and open new ones; the process, its buffers and its address space
+/// survive.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Fault {
+    /// What class of mistake.
+    pub kind: FaultKind,
+    /// The driver's error code (the number that the kernel log calls Xid on desktop GPUs).
+    pub code: u32,
+    /// Which queue's channel died.
+    pub channel: String,
+    /// The address, where the driver reports one.
+    pub address: Option<GpuVa>,
+    /// What the driver or the crate knows beyond that.
+    pub detail: Option<String>,
+}
+
+impl Fault {
+    /// Sorts the driver's notifier codes, which nvgpu and the RM driver share.
+    pub(crate) fn kind_of_code(code: u32) -> FaultKind {
+        match code {
+            31 => FaultKind::Mmu,
+            32 | 80 => FaultKind::Pbdma,
+            13 | 25 | 37 => FaultKind::Engine,
+            8 | 24 | 43 => FaultKind::Timeout,
+            _ => FaultKind::Other,
+        }
+    }
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let what = match self.kind {
+            FaultKind::Mmu => "an access to an address that is not mapped or not permitted",
+            FaultKind::Pbdma => "a malformed command stream",
+            FaultKind::Engine => "an engine exception",
+            FaultKind::Timeout => "a time-out of the Linux driver's own",
+            FaultKind::Unexplained => "a fault that the Linux driver did not explain",
+            FaultKind::Other => "a fault",
+        };
+        write!(f, "the GPU stopped the {} after {what}", self.channel)?;
+        if self.kind != FaultKind::Unexplained {
+            write!(f, " (error code {})", self.code)?;
+        }
+        if let Some(address) = self.address {
+            write!(f, " at {address}")?;
+        }
+        if let Some(detail) = &self.detail {
+            write!(f, ": {detail}")?;
+        }
+        write!(f, "; close this queue and open a new one")
+    }
+}
+
+impl Error {
+    pub(crate) fn request(text: impl Into<String>) -> Self {
+        Error::Request(text.into())
+    }
+}

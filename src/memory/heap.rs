@@ -1,0 +1,367 @@
+//! What all parts of an open device share: allocations, semaphore words, and who may still use
+//! them.
+
+use std::fmt;
+use std::mem;
+use std::os::fd::{BorrowedFd, OwnedFd};
+use std::ptr::NonNull;
+use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+
+use crate::addr::{GpuRange, GpuVa};
+use crate::barrier;
+use crate::driver::sys::{PAGE, whole_pages};
+use crate::driver::{Allocation, ChannelId, Driver, Engine, Memory};
+use crate::error::{Error, Fault, Result};
+
+/// What all parts of an open device share: the driver, how far each queue has come, and memory
+/// that waits for its last user.
+pub(crate) struct Heap {
+    driver: Box<dyn Driver>,
+    queues: Mutex<Vec<Weak<Progress>>>,
+    retired: Mutex<Vec<Retired>>,
+    words: Mutex<WordPool>,
+}
+
+/// How far one queue has come. Shared by the queue, waiters and the heap.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    pub(crate) channel: ChannelId,
+    pub(crate) engine: Engine,
+    pub(crate) event: Option<OwnedFd>,
+    /// The queue's own timeline: the value of the last submission that is done.
+    pub(crate) word: Arc<Word>,
+    /// The value that stands for everything encoded so far, submitted or not.
+    encoded: AtomicU64,
+    /// Set by the driver when it kills the channel.
+    notifier: NonNull<AtomicU16>,
+    /// The channel runs nothing any more: closed, or dead.
+    closed: AtomicBool,
+}
+
+// SAFETY: `notifier` leads into memory of the channel, which outlives `closed == false`; it is
+// only read, atomically, under the heap's `queues` lock (see `Heap::dead_queue`).
+unsafe impl Send for Progress {}
+// SAFETY: as above.
+unsafe impl Sync for Progress {}
+
+impl Progress {
+    /// # Safety
+    /// `notifier` must stay readable until [`Heap::leave`] has returned.
+    pub(crate) unsafe fn new(
+        channel: ChannelId,
+        engine: Engine,
+        event: Option<OwnedFd>,
+        word: Arc<Word>,
+        notifier: NonNull<u16>,
+    ) -> Progress {
+        Progress {
+            channel,
+            engine,
+            event,
+            word,
+            encoded: AtomicU64::new(0),
+            notifier: notifier.cast(),
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// Notes that commands up to `value` exist that may use any buffer alive now.
+    pub(crate) fn encoded_up_to(&self, value: u64) {
+        self.encoded.store(value, Ordering::Release);
+    }
+
+    fn done(&self, value: u64) -> bool {
+        self.closed.load(Ordering::Acquire) || reached(self.word.load(), value)
+    }
+}
+
+/// Whether a timeline that stands at `seen` has reached `value`. The comparison is circular, as
+/// the GPU's ACQ_CIRC_GEQ is, so a timeline may wrap.
+pub(crate) fn reached(seen: u64, value: u64) -> bool {
+    seen.wrapping_sub(value) as i64 >= 0
+}
+
+/// Something to release once the queues have got as far as they had to when it was given up.
+struct Retired {
+    users: Vec<(Arc<Progress>, u64)>,
+    what: Resource,
+}
+
+enum Resource {
+    Memory(Allocation),
+    Word(FreeWord),
+}
+
+impl Heap {
+    pub(crate) fn new(driver: Box<dyn Driver>) -> Arc<Heap> {
+        Arc::new(Heap {
+            driver,
+            queues: Mutex::default(),
+            retired: Mutex::default(),
+            words: Mutex::default(),
+        })
+    }
+
+    pub(crate) fn driver(&self) -> &dyn Driver {
+        &*self.driver
+    }
+
+    /// Allocates `len` bytes, rounded up to pages.
+    pub(crate) fn alloc(self: &Arc<Heap>, len: u64, memory: Memory) -> Result<Arc<Block>> {
+        self.sweep();
+        let len = whole_pages(len.max(1))
+            .ok_or_else(|| Error::request(format!("{len} bytes are more than memory can hold")))?;
+        let allocation = self.driver.alloc(len, memory)?;
+        Ok(Arc::new(Block { heap: self.clone(), allocation: Some(allocation) }))
+    }
+
+    pub(crate) fn import(self: &Arc<Heap>, fd: BorrowedFd<'_>) -> Result<Arc<Block>> {
+        self.sweep();
+        let allocation = self.driver.import(fd)?;
+        Ok(Arc::new(Block { heap: self.clone(), allocation: Some(allocation) }))
+    }
+
+    /// A queue begins to use the device's memory.
+    pub(crate) fn join(&self, queue: &Arc<Progress>) {
+        lock(&self.queues).push(Arc::downgrade(queue));
+    }
+
+    /// A queue is about to close its channel. Once this returns nobody reads its notifier.
+    pub(crate) fn leave(&self, queue: &Progress) {
+        let mut queues = lock(&self.queues);
+        queue.closed.store(true, Ordering::Release);
+        queues.retain(|other| !std::ptr::eq(other.as_ptr(), queue) && other.strong_count() > 0);
+    }
+
+    fn retire(&self, what: Resource) {
+        let users: Vec<_> = lock(&self.queues)
+            .iter()
+            .filter_map(Weak::upgrade)
+            .map(|queue| {
+                let value = queue.encoded.load(Ordering::Acquire);
+                (queue, value)
+            })
+            .filter(|(queue, value)| !queue.done(*value))
+            .collect();
+        lock(&self.retired).push(Retired { users, what });
+        self.sweep();
+    }
+
+    /// Releases what no queue can reach any more.
+    pub(crate) fn sweep(&self) {
+        // Whatever is dropped here may retire something itself, so it is dropped with no lock held.
+        let (ready, waiting) =
+            mem::take(&mut *lock(&self.retired)).into_iter().partition::<Vec<_>, _>(
+                |entry: &Retired| entry.users.iter().all(|(queue, value)| queue.done(*value)),
+            );
+        lock(&self.retired).extend(waiting);
+        for entry in ready {
+            self.release(entry.what);
+        }
+    }
+
+    fn release(&self, what: Resource) {
+        match what {
+            Resource::Memory(allocation) => self.driver.free(allocation),
+            Resource::Word(word) => lock(&self.words).free.push(word),
+        }
+    }
+
+    /// A semaphore word, zeroed.
+    pub(crate) fn word(self: &Arc<Heap>) -> Result<Word> {
+        self.sweep();
+        let mut words = lock(&self.words);
+        if words.free.is_empty() {
+            words.grow(&*self.driver)?;
+        }
+        let free = words.free.pop().expect("grow adds words or fails");
+        let word = Word { heap: self.clone(), at: free };
+        word.store(0);
+        Ok(word)
+    }
+
+    /// Looks, without a system call, for a queue whose channel the driver has killed.
+    pub(crate) fn dead_queue(&self) -> Option<Arc<Progress>> {
+        lock(&self.queues).iter().filter_map(Weak::upgrade).find(|queue| {
+            // SAFETY: the queue is in the list, so `leave` has not returned for it and the
+            // notifier's memory is there.
+            unsafe { queue.notifier.as_ref() }.load(Ordering::Acquire) == NOTIFIER_RAISED
+        })
+    }
+
+    /// Asks the driver about every queue: for a channel that died without raising its notifier.
+    pub(crate) fn ask_for_fault(&self) -> Result<Option<Fault>> {
+        let queues: Vec<_> = lock(&self.queues).iter().filter_map(Weak::upgrade).collect();
+        for queue in queues {
+            if let Some(fault) = self.fault_of(&queue)? {
+                return Ok(Some(fault));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Asks the driver about one queue.
+    pub(crate) fn fault_of(&self, queue: &Progress) -> Result<Option<Fault>> {
+        let fault = self.driver.fault(queue.channel)?;
+        Ok(fault.map(|fault| Fault { channel: queue.engine.to_string(), ..fault }))
+    }
+
+    /// Fills `into` with queues that can wake a sleeping waiter.
+    pub(crate) fn events(&self, into: &mut [Option<Arc<Progress>>]) {
+        let queues = lock(&self.queues);
+        let with_event =
+            queues.iter().filter_map(Weak::upgrade).filter(|queue| queue.event.is_some());
+        for (place, queue) in into.iter_mut().zip(with_event) {
+            *place = Some(queue);
+        }
+    }
+}
+
+/// What the driver writes last into a notifier, on nvgpu and RM alike.
+const NOTIFIER_RAISED: u16 = 0xffff;
+
+impl Drop for Heap {
+    fn drop(&mut self) {
+        // Every queue holds the heap, so none is left that could use anything.
+        for entry in mem::take(&mut *lock(&self.retired)) {
+            self.release(entry.what);
+        }
+        for page in mem::take(&mut lock(&self.words).pages) {
+            self.driver.free(page);
+        }
+    }
+}
+
+impl fmt::Debug for Heap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Heap").field("driver", &self.driver).finish_non_exhaustive()
+    }
+}
+
+/// A panic elsewhere leaves these lists whole: every change to them is a single push or removal.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Owner of one allocation.
+pub(crate) struct Block {
+    heap: Arc<Heap>,
+    /// Always there until drop.
+    allocation: Option<Allocation>,
+}
+
+impl Block {
+    fn allocation(&self) -> &Allocation {
+        self.allocation.as_ref().expect("only drop takes it")
+    }
+
+    /// Where the GPU sees the memory.
+    pub(crate) fn range(&self) -> GpuRange {
+        self.allocation().range
+    }
+
+    /// Where the CPU does.
+    pub(crate) fn host(&self) -> Option<*mut u8> {
+        self.allocation().host.as_ref().map(|mapping| mapping.as_ptr())
+    }
+}
+
+impl Drop for Block {
+    fn drop(&mut self) {
+        if let Some(allocation) = self.allocation.take() {
+            self.heap.retire(Resource::Memory(allocation));
+        }
+    }
+}
+
+impl fmt::Debug for Block {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "block at {}", self.range())
+    }
+}
+
+/// A semaphore: a 64-bit payload and the GPU time of its last release, in memory that both sides
+/// cache.
+pub(crate) struct Word {
+    heap: Arc<Heap>,
+    at: FreeWord,
+}
+
+#[derive(Clone, Copy)]
+struct FreeWord {
+    va: GpuVa,
+    payload: NonNull<AtomicU64>,
+}
+
+// SAFETY: it leads into a page that the heap keeps mapped, and is only used atomically.
+unsafe impl Send for FreeWord {}
+// SAFETY: as above.
+unsafe impl Sync for FreeWord {}
+
+/// A word has a cache line of its own, so that waiting for one never slows the release of another.
+const WORD_STRIDE: u64 = 64;
+
+impl Word {
+    pub(crate) fn gpu(&self) -> GpuVa {
+        self.at.va
+    }
+
+    pub(crate) fn heap(&self) -> &Arc<Heap> {
+        &self.heap
+    }
+
+    /// The payload; what the GPU wrote before it is visible to the caller.
+    pub(crate) fn load(&self) -> u64 {
+        // SAFETY: the heap keeps the page mapped for as long as a word of it exists.
+        let seen = unsafe { self.at.payload.as_ref() }.load(Ordering::Acquire);
+        barrier::loads();
+        seen
+    }
+
+    /// Writes the payload; what the CPU wrote before is visible to the GPU first.
+    pub(crate) fn store(&self, value: u64) {
+        barrier::stores();
+        // SAFETY: as in `load`.
+        unsafe { self.at.payload.as_ref() }.store(value, Ordering::Release);
+    }
+
+    /// GPU nanoseconds of the last timestamped release.
+    pub(crate) fn timestamp(&self) -> u64 {
+        // SAFETY: a word is 16 bytes: the payload, then the timestamp.
+        unsafe { self.at.payload.add(1).as_ref() }.load(Ordering::Acquire)
+    }
+}
+
+impl Drop for Word {
+    fn drop(&mut self) {
+        self.heap.retire(Resource::Word(self.at));
+    }
+}
+
+impl fmt::Debug for Word {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} at {}", self.load(), self.gpu())
+    }
+}
+
+#[derive(Default)]
+struct WordPool {
+    pages: Vec<Allocation>,
+    free: Vec<FreeWord>,
+}
+
+impl WordPool {
+    fn grow(&mut self, driver: &dyn Driver) -> Result<()> {
+        let page = driver.alloc(PAGE, Memory::Host)?;
+        let host = page.host.as_ref().expect("host memory has a host mapping").as_ptr();
+        for offset in (0..PAGE / WORD_STRIDE).rev().map(|i| i * WORD_STRIDE) {
+            let slot = page.range.slice(offset, WORD_STRIDE).expect("offset is below a page");
+            // SAFETY: the offset is inside the page's mapping.
+            let payload = unsafe { NonNull::new_unchecked(host.add(offset as usize)) };
+            self.free.push(FreeWord { va: slot.start(), payload: payload.cast() });
+        }
+        self.pages.push(page);
+        Ok(())
+    }
+}

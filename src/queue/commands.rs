@@ -1,0 +1,249 @@
+//! The verbs, the same for a queue and for a recording.
+
+use std::any::Any;
+use std::marker::PhantomData;
+use std::sync::Arc;
+
+use super::encode::{self, Operand, Sink, Until};
+use crate::driver::Engine;
+use crate::error::{Error, Result};
+use crate::memory::{Buffer, Element, View};
+use crate::signal::Timeline;
+
+/// What takes commands, seen from the verbs.
+pub(crate) trait Target {
+    type Sink<'a>: Sink
+    where
+        Self: 'a;
+
+    fn engine(&self) -> Engine;
+
+    /// Room for one command.
+    fn room(&mut self) -> Result<Self::Sink<'_>>;
+
+    /// Takes an operand in, keeping its owner alive where the command outlives the call.
+    /// `slot_of` is the recording that the operand's slot belongs to.
+    fn admit(&mut self, operand: Operand, slot_of: Option<u64>, keep: Keep) -> Result<Operand>;
+}
+
+/// The owner of what an operand points at.
+pub(crate) type Keep = Option<Arc<dyn Any + Send + Sync>>;
+
+/// A value of a [`Recording`](super::Recording) that can change between replays.
+#[derive(Debug)]
+pub struct Slot<T> {
+    pub(crate) recording: u64,
+    pub(crate) index: u16,
+    pub(crate) operand: Operand,
+    pub(crate) len: u64,
+    pub(crate) kind: PhantomData<fn(T) -> T>,
+}
+
+// By hand: derived, these would ask the same of `T`.
+impl<T> Clone for Slot<T> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<T> Copy for Slot<T> {}
+
+/// A payload: a number, or a slot of a recording.
+#[derive(Debug, Clone, Copy)]
+pub struct Value {
+    operand: Operand,
+    slot_of: Option<u64>,
+}
+
+impl From<u64> for Value {
+    fn from(value: u64) -> Value {
+        Value { operand: value.into(), slot_of: None }
+    }
+}
+
+impl From<Slot<u64>> for Value {
+    fn from(slot: Slot<u64>) -> Value {
+        Value { operand: slot.operand, slot_of: Some(slot.recording) }
+    }
+}
+
+/// A place in memory: part of a buffer, or a slot of a recording.
+#[derive(Debug, Clone)]
+pub struct Place {
+    operand: Operand,
+    len: u64,
+    slot_of: Option<u64>,
+    keep: Keep,
+}
+
+impl From<View<'_>> for Place {
+    fn from(view: View<'_>) -> Place {
+        let (operand, len) = (view.start().get().into(), view.len());
+        Place { operand, len, slot_of: None, keep: Some(view.owner().clone()) }
+    }
+}
+
+impl<T: Element> From<&Buffer<T>> for Place {
+    fn from(buffer: &Buffer<T>) -> Place {
+        buffer.view().into()
+    }
+}
+
+impl From<Slot<View<'static>>> for Place {
+    fn from(slot: Slot<View<'static>>) -> Place {
+        let slot_of = Some(slot.recording);
+        Place { operand: slot.operand, len: slot.len, slot_of, keep: None }
+    }
+}
+
+/// A timeline, or a slot of a recording that holds one.
+#[derive(Debug, Clone)]
+pub struct Signal {
+    operand: Operand,
+    slot_of: Option<u64>,
+    keep: Keep,
+}
+
+impl From<&Timeline> for Signal {
+    fn from(timeline: &Timeline) -> Signal {
+        let operand = timeline.gpu().get().into();
+        Signal { operand, slot_of: None, keep: Some(timeline.word().clone()) }
+    }
+}
+
+impl From<Slot<Timeline>> for Signal {
+    fn from(slot: Slot<Timeline>) -> Signal {
+        Signal { operand: slot.operand, slot_of: Some(slot.recording), keep: None }
+    }
+}
+
+/// The commands that a [`Queue`](super::Queue) and a [`Recorder`](super::Recorder) take. Each
+/// begins when those before it on the same queue have finished.
+///
+/// This trait is implemented for those two and cannot be for others.
+#[allow(private_bounds)]
+pub trait Commands: Target + Sized {
+    /// Holds the queue until `timeline` has reached `value`.
+    fn wait(&mut self, timeline: impl Into<Signal>, value: impl Into<Value>) -> Result<&mut Self> {
+        let (timeline, value) = (timeline.into(), value.into());
+        let timeline = self.admit(timeline.operand, timeline.slot_of, timeline.keep)?;
+        let value = self.admit(value.operand, value.slot_of, None)?;
+        encode::acquire(&mut self.room()?, timeline, value, Until::Reaches);
+        Ok(self)
+    }
+
+    /// Raises `timeline` to `value` when everything before has finished and is visible to the
+    /// CPU and to other queues. The timeline's timestamp becomes the GPU's time of that moment.
+    fn signal(
+        &mut self,
+        timeline: impl Into<Signal>,
+        value: impl Into<Value>,
+    ) -> Result<&mut Self> {
+        let (timeline, value) = (timeline.into(), value.into());
+        let timeline = self.admit(timeline.operand, timeline.slot_of, timeline.keep)?;
+        let value = self.admit(value.operand, value.slot_of, None)?;
+        match self.engine() {
+            Engine::Compute => encode::release(&mut self.room()?, timeline, value),
+            Engine::Copy => encode::copy_release(&mut self.room()?, timeline, value),
+        }
+        Ok(self)
+    }
+
+    /// Copies bytes between two places of equal length. Copy queues only.
+    fn copy(&mut self, to: impl Into<Place>, from: impl Into<Place>) -> Result<&mut Self> {
+        let (to, from) = (to.into(), from.into());
+        if self.engine() != Engine::Copy {
+            return Err(Error::request("a compute queue cannot copy: use a copy queue"));
+        }
+        if to.len != from.len {
+            return Err(Error::request(format!(
+                "a copy of {} bytes does not fit a destination of {} bytes: both sides must be equally long",
+                from.len, to.len
+            )));
+        }
+        let bytes = to.len;
+        let to = self.admit(to.operand, to.slot_of, to.keep)?;
+        let from = self.admit(from.operand, from.slot_of, from.keep)?;
+        for piece in encode::pieces(bytes) {
+            encode::copy_piece(&mut self.room()?, to, from, piece);
+        }
+        Ok(self)
+    }
+
+    /// Writes a number of 4 or 8 bytes, in order with the commands around it.
+    fn write(&mut self, to: impl Into<Place>, value: impl Into<Value>) -> Result<&mut Self> {
+        let (to, value) = (to.into(), value.into());
+        if !matches!(to.len, 4 | 8) {
+            return Err(Error::request(format!(
+                "a queue writes 4 or 8 bytes at a time, not {}",
+                to.len
+            )));
+        }
+        let bytes = to.len;
+        check_alignment(to.operand.value, bytes)?;
+        if bytes == 4 && value.operand.value > u64::from(u32::MAX) {
+            return Err(Error::request(format!(
+                "{:#x} does not fit the 4 bytes it is to be written to",
+                value.operand.value
+            )));
+        }
+        let to = self.admit(to.operand, to.slot_of, to.keep)?;
+        let value = self.admit(value.operand, value.slot_of, None)?;
+        encode::write(&mut self.room()?, to, value, bytes);
+        Ok(self)
+    }
+
+    /// Holds the queue until every bit of `mask` is set in a 4-byte word.
+    fn wait_bits_set(
+        &mut self,
+        word: impl Into<Place>,
+        mask: impl Into<Value>,
+    ) -> Result<&mut Self> {
+        wait_bits(self, word.into(), mask.into(), Until::BitsSet)
+    }
+
+    /// Holds the queue until every bit of `mask` is clear in a 4-byte word.
+    fn wait_bits_clear(
+        &mut self,
+        word: impl Into<Place>,
+        mask: impl Into<Value>,
+    ) -> Result<&mut Self> {
+        wait_bits(self, word.into(), mask.into(), Until::BitsClear)
+    }
+
+    /// Orders everything before against everything after, the CPU's and other devices' accesses
+    /// included.
+    fn memory_barrier(&mut self) -> Result<&mut Self> {
+        encode::barrier(&mut self.room()?);
+        Ok(self)
+    }
+}
+
+fn wait_bits<T: Commands>(
+    target: &mut T,
+    word: Place,
+    mask: Value,
+    until: Until,
+) -> Result<&mut T> {
+    if word.len != 4 {
+        return Err(Error::request(format!(
+            "bits are waited for in a word of 4 bytes, not {}",
+            word.len
+        )));
+    }
+    check_alignment(word.operand.value, 4)?;
+    let word = target.admit(word.operand, word.slot_of, word.keep)?;
+    let mask = target.admit(mask.operand, mask.slot_of, None)?;
+    encode::acquire(&mut target.room()?, word, mask, until);
+    Ok(target)
+}
+
+/// The host takes unaligned semaphores for an error that ends the channel.
+fn check_alignment(address: u64, bytes: u64) -> Result<()> {
+    if address % bytes == 0 {
+        return Ok(());
+    }
+    Err(Error::request(format!(
+        "address {address:#x} is not a multiple of {bytes}, which a write of {bytes} bytes needs"
+    )))
+}
