@@ -110,14 +110,16 @@ macro_rules! field {
     };
 }
 
-/// The fields of a word that is not a method's data: its fields keep their whole names.
+/// The fields of a word that is not a method's data, and a list of them under the word's name.
 macro_rules! fields {
-    ($owner:ident: $(
+    ($(#[$owner_doc:meta])* $owner:ident {$(
         $(#[$doc:meta])*
         $hi:literal : $lo:literal $field:ident $({ $($value:ident = $number:literal),+ $(,)? })?
-    ),+ $(,)?) => {
+    ),+ $(,)?}) => {
+        $(#[$owner_doc])*
+        pub const $owner: &[$crate::Field] = &[$($field),+];
         $(field! {
-            $(#[$doc])* $owner: stringify!($field);
+            $(#[$doc])* $owner: $crate::name::after(stringify!($field), stringify!($owner));
             $hi:$lo $field $({ $($value = $number),+ })?
         })+
     };

@@ -3,33 +3,39 @@
 //! An entry is two words, written as one little-endian `u64`. A zero length makes it a control
 //! entry, which reuses the address bits.
 
+use core::fmt;
+
 fields! {
-    GP_ENTRY0:
-    /// The segment's address, low part.
-    31:2  GP_ENTRY0_GET,
-    0:0   GP_ENTRY0_FETCH { GP_ENTRY0_FETCH_UNCONDITIONAL = 0, GP_ENTRY0_FETCH_CONDITIONAL = 1 },
-    /// What a control entry works on.
-    31:0  GP_ENTRY0_OPERAND,
-    /// c86f, with opcode 4: address bits from 40 up of the segments that follow.
-    24:8  GP_ENTRY0_PB_EXTENDED_BASE_OPERAND,
+    /// All fields of an entry's first word.
+    GP_ENTRY0 {
+        /// The segment's address, low part.
+        31:2  GP_ENTRY0_GET,
+        0:0   GP_ENTRY0_FETCH { GP_ENTRY0_FETCH_UNCONDITIONAL = 0, GP_ENTRY0_FETCH_CONDITIONAL = 1 },
+        /// What a control entry works on.
+        31:0  GP_ENTRY0_OPERAND,
+        /// c86f, with opcode 4: address bits from 40 up of the segments that follow.
+        24:8  GP_ENTRY0_PB_EXTENDED_BASE_OPERAND,
+    }
 }
 
 fields! {
-    GP_ENTRY1:
-    /// The segment's address from bit 32 up.
-    7:0   GP_ENTRY1_GET_HI,
-    9:9   GP_ENTRY1_LEVEL { GP_ENTRY1_LEVEL_MAIN = 0, GP_ENTRY1_LEVEL_SUBROUTINE = 1 },
-    /// The segment's length in words.
-    30:10 GP_ENTRY1_LENGTH,
-    31:31 GP_ENTRY1_SYNC { GP_ENTRY1_SYNC_PROCEED = 0, GP_ENTRY1_SYNC_WAIT = 1 },
-    /// What a control entry does. SET_PB_SEGMENT_EXTENDED_BASE exists on c86f only.
-    7:0   GP_ENTRY1_OPCODE {
-        GP_ENTRY1_OPCODE_NOP = 0,
-        GP_ENTRY1_OPCODE_ILLEGAL = 1,
-        GP_ENTRY1_OPCODE_GP_CRC = 2,
-        GP_ENTRY1_OPCODE_PB_CRC = 3,
-        GP_ENTRY1_OPCODE_SET_PB_SEGMENT_EXTENDED_BASE = 4,
-    },
+    /// All fields of an entry's second word.
+    GP_ENTRY1 {
+        /// The segment's address from bit 32 up.
+        7:0   GP_ENTRY1_GET_HI,
+        9:9   GP_ENTRY1_LEVEL { GP_ENTRY1_LEVEL_MAIN = 0, GP_ENTRY1_LEVEL_SUBROUTINE = 1 },
+        /// The segment's length in words.
+        30:10 GP_ENTRY1_LENGTH,
+        31:31 GP_ENTRY1_SYNC { GP_ENTRY1_SYNC_PROCEED = 0, GP_ENTRY1_SYNC_WAIT = 1 },
+        /// What a control entry does. SET_PB_SEGMENT_EXTENDED_BASE exists on c86f only.
+        7:0   GP_ENTRY1_OPCODE {
+            GP_ENTRY1_OPCODE_NOP = 0,
+            GP_ENTRY1_OPCODE_ILLEGAL = 1,
+            GP_ENTRY1_OPCODE_GP_CRC = 2,
+            GP_ENTRY1_OPCODE_PB_CRC = 3,
+            GP_ENTRY1_OPCODE_SET_PB_SEGMENT_EXTENDED_BASE = 4,
+        },
+    }
 }
 
 /// Bytes of one entry.
@@ -165,6 +171,42 @@ impl Entry {
         Ok(Entry::Segment { va, words, level, sync })
     }
 }
+
+/// `segment 0xffffa01000, 6 words, LEVEL=SUBROUTINE, SYNC=WAIT`, of level and sync only what is not
+/// the ordinary case.
+impl fmt::Display for Entry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let sync = match *self {
+            Entry::Segment { va, words, level, sync } => {
+                write!(f, "segment {va:#x}, {words} words")?;
+                if level == Level::Subroutine {
+                    f.write_str(", LEVEL=SUBROUTINE")?;
+                }
+                sync
+            }
+            Entry::Control { opcode, operand, sync } => {
+                match GP_ENTRY1_OPCODE.value_name(opcode) {
+                    Some(name) => write!(f, "control {name}, operand {operand:#x}")?,
+                    None => write!(f, "control {opcode:#x}, operand {operand:#x}")?,
+                }
+                sync
+            }
+        };
+        if sync == Sync::Wait { f.write_str(", SYNC=WAIT") } else { Ok(()) }
+    }
+}
+
+impl fmt::Display for BadEntry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BadEntry::Reserved(bits) => write!(f, "it sets reserved bits {bits:#018x}"),
+            BadEntry::Conditional => f.write_str("it asks for a conditional fetch"),
+            BadEntry::Opcode(opcode) => write!(f, "control opcode {opcode:#x} does not exist"),
+        }
+    }
+}
+
+impl core::error::Error for BadEntry {}
 
 impl Sync {
     const fn bits(self) -> u32 {

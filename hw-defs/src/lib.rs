@@ -11,6 +11,7 @@ mod name;
 #[macro_use]
 mod field;
 pub mod class;
+pub mod decode;
 pub mod gpfifo;
 pub mod push;
 pub mod qmd;

@@ -1,23 +1,27 @@
 //! Pushbuffer headers: one word that says where the following data words go.
 
+use core::fmt;
+
 use crate::Method;
 
 fields! {
-    DMA:
-    /// The method's offset in words.
-    11:0  DMA_METHOD_ADDRESS,
-    15:13 DMA_METHOD_SUBCHANNEL,
-    /// Data words that follow.
-    28:16 DMA_METHOD_COUNT,
-    /// In the place of the count where the header carries its only data itself.
-    28:16 DMA_IMMD_DATA,
-    31:29 DMA_SEC_OP {
-        DMA_SEC_OP_INC_METHOD = 1,
-        DMA_SEC_OP_NON_INC_METHOD = 3,
-        DMA_SEC_OP_IMMD_DATA_METHOD = 4,
-        DMA_SEC_OP_ONE_INC = 5,
-        DMA_SEC_OP_END_PB_SEGMENT = 7,
-    },
+    /// All fields of a header.
+    DMA {
+        /// The method's offset in words.
+        11:0  DMA_METHOD_ADDRESS,
+        15:13 DMA_METHOD_SUBCHANNEL,
+        /// Data words that follow.
+        28:16 DMA_METHOD_COUNT,
+        /// In the place of the count where the header carries its only data itself.
+        28:16 DMA_IMMD_DATA,
+        31:29 DMA_SEC_OP {
+            DMA_SEC_OP_INC_METHOD = 1,
+            DMA_SEC_OP_NON_INC_METHOD = 3,
+            DMA_SEC_OP_IMMD_DATA_METHOD = 4,
+            DMA_SEC_OP_ONE_INC = 5,
+            DMA_SEC_OP_END_PB_SEGMENT = 7,
+        },
+    }
 }
 
 /// Subchannels of a channel.
@@ -107,6 +111,18 @@ pub enum BadHeader {
     /// Bits that mean nothing are set.
     Reserved(u32),
 }
+
+impl fmt::Display for BadHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            BadHeader::SecOp(op) => write!(f, "SEC_OP {op} does not exist"),
+            BadHeader::ZeroCount => f.write_str("it announces no data"),
+            BadHeader::Reserved(bits) => write!(f, "it sets reserved bits {bits:#010x}"),
+        }
+    }
+}
+
+impl core::error::Error for BadHeader {}
 
 impl Header {
     /// The word.

@@ -6,7 +6,8 @@ use hw_defs::semaphore::{self, RELEASE, TIMESTAMP, WFI};
 
 #[test]
 fn pushbuffer() {
-    let words = semaphore::operation(0, 0xff_ffa0_0000, 0xdead_beef_42, RELEASE | WFI | TIMESTAMP);
+    let words =
+        semaphore::operation(0, 0xff_ffa0_0000, 0x00de_adbe_ef42, RELEASE | WFI | TIMESTAMP);
     assert_eq!(
         words,
         [0x2005_0017, 0xffa0_0000, 0x0000_00ff, 0xadbe_ef42, 0x0000_00de, 0x0310_0001]

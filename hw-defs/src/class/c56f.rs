@@ -5,7 +5,8 @@ pub use super::host::*;
 /// This class's number.
 pub const AMPERE_CHANNEL_GPFIFO_A: u32 = 0xc56f;
 
-pub(super) static CLASS: super::Class = super::Class {
+/// This class.
+pub static CLASS: super::Class = super::Class {
     id: AMPERE_CHANNEL_GPFIFO_A,
     name: "AMPERE_CHANNEL_GPFIFO_A",
     tables: [super::host::METHODS, METHODS],

@@ -5,7 +5,8 @@ pub use super::host::*;
 /// This class's number.
 pub const AMPERE_CHANNEL_GPFIFO_B: u32 = 0xc76f;
 
-pub(super) static CLASS: super::Class = super::Class {
+/// This class.
+pub static CLASS: super::Class = super::Class {
     id: AMPERE_CHANNEL_GPFIFO_B,
     name: "AMPERE_CHANNEL_GPFIFO_B",
     tables: [super::host::METHODS, METHODS],

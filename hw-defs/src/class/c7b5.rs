@@ -5,7 +5,8 @@ pub use super::copy::*;
 /// This class's number.
 pub const AMPERE_DMA_COPY_B: u32 = 0xc7b5;
 
-pub(super) static CLASS: super::Class = super::Class {
+/// This class.
+pub static CLASS: super::Class = super::Class {
     id: AMPERE_DMA_COPY_B,
     name: "AMPERE_DMA_COPY_B",
     tables: [super::copy::METHODS, METHODS],

@@ -5,7 +5,8 @@ pub use super::compute::*;
 /// This class's number.
 pub const AMPERE_COMPUTE_B: u32 = 0xc7c0;
 
-pub(super) static CLASS: super::Class = super::Class {
+/// This class.
+pub static CLASS: super::Class = super::Class {
     id: AMPERE_COMPUTE_B,
     name: "AMPERE_COMPUTE_B",
     tables: [super::compute::METHODS, METHODS],

@@ -11,7 +11,8 @@ pub use super::host::*;
 /// This class's number.
 pub const HOPPER_CHANNEL_GPFIFO_A: u32 = 0xc86f;
 
-pub(super) static CLASS: super::Class = super::Class {
+/// This class.
+pub static CLASS: super::Class = super::Class {
     id: HOPPER_CHANNEL_GPFIFO_A,
     name: "HOPPER_CHANNEL_GPFIFO_A",
     tables: [super::host::METHODS, METHODS],

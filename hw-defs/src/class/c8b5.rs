@@ -5,7 +5,8 @@ pub use super::copy::*;
 /// This class's number.
 pub const HOPPER_DMA_COPY_A: u32 = 0xc8b5;
 
-pub(super) static CLASS: super::Class = super::Class {
+/// This class.
+pub static CLASS: super::Class = super::Class {
     id: HOPPER_DMA_COPY_A,
     name: "HOPPER_DMA_COPY_A",
     tables: [super::copy::METHODS, METHODS],

@@ -5,7 +5,8 @@ pub use super::compute::*;
 /// This class's number.
 pub const HOPPER_COMPUTE_A: u32 = 0xcbc0;
 
-pub(super) static CLASS: super::Class = super::Class {
+/// This class.
+pub static CLASS: super::Class = super::Class {
     id: HOPPER_COMPUTE_A,
     name: "HOPPER_COMPUTE_A",
     tables: [super::compute::METHODS, METHODS],

@@ -2,6 +2,9 @@
 //!
 //! Host methods lie below 0x100 and mean the same on every subchannel.
 
+/// Methods below this byte offset are the host's, those from here on the bound class's.
+pub const METHOD_LIMIT: u32 = 0x100;
+
 methods! {
     /// Puts a class on a subchannel: compute on 1 and copy on 4 by convention.
     0x0000 SET_OBJECT {

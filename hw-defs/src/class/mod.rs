@@ -3,6 +3,8 @@
 //! Two generations of an engine differ in a few address widths, so what they share stands once
 //! (files `host`, `compute`, `copy`) and each class adds the lines of its own.
 
+use core::fmt;
+
 use crate::Field;
 
 /// One method, or an array of methods, with the fields of its data word.
@@ -63,7 +65,7 @@ impl Method {
 }
 
 /// A class: its number, the vendor's name for it, its methods.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Class {
     /// What SET_OBJECT carries, and what the driver is asked for.
     pub id: u32,
@@ -87,6 +89,13 @@ impl Class {
     /// All methods, in no particular order.
     pub fn methods(&self) -> impl Iterator<Item = &'static Method> {
         self.tables.into_iter().flatten()
+    }
+}
+
+/// `c7b5 (AMPERE_DMA_COPY_B)`.
+impl fmt::Display for Class {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:04x} ({})", self.id, self.name)
     }
 }
 
@@ -162,7 +171,7 @@ const fn sorted(methods: &'static [Method]) -> &'static [Method] {
 
 mod compute;
 mod copy;
-mod host;
+pub(crate) mod host;
 
 pub mod c56f;
 pub mod c76f;
