@@ -1,3 +1,5 @@
 //! The software Orin.
 
+pub mod gpu;
+pub mod memory;
 pub mod va;

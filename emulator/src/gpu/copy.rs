@@ -1,0 +1,207 @@
+//! The copy engine, AMPERE_DMA_COPY_B: lines of bytes from one address to another, then a
+//! semaphore.
+
+use std::sync::LazyLock;
+
+use hw_defs::c7b5::*;
+
+use super::fault::Fault;
+use super::host::Bus;
+use super::mmu::{Kind, Space};
+use super::registers::{Registers, Table, offsets};
+use super::semaphore::{Op, Reduction, Release, Size};
+
+/// The engine as one channel sees it.
+pub(super) struct Copy {
+    registers: Registers,
+}
+
+impl Default for Copy {
+    fn default() -> Copy {
+        static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(AMPERE_DMA_COPY_B));
+        Copy { registers: Registers::new(&TABLE) }
+    }
+}
+
+/// Rectangles of bytes; a plain copy is one line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Transfer {
+    from: u64,
+    to: u64,
+    from_pitch: u64,
+    to_pitch: u64,
+    line: u64,
+    lines: u64,
+}
+
+impl Copy {
+    pub(super) fn method(&mut self, bus: &mut Bus, offset: u32, data: u32) -> Result<(), Fault> {
+        offsets!(c7b5: LAUNCH_DMA, SET_RENDER_ENABLE_C, SET_MONITORED_FENCE_TYPE,
+            SET_SRC_PHYS_MODE, SET_DST_PHYS_MODE);
+        let method = self.registers.write(offset, data).map_err(Fault::engine)?;
+        match method.offset {
+            LAUNCH_DMA => self.launch(bus, data),
+            SET_RENDER_ENABLE_C if data != SET_RENDER_ENABLE_C_MODE_TRUE => {
+                Err(refused("SET_RENDER_ENABLE_C with a mode other than TRUE"))
+            }
+            SET_MONITORED_FENCE_TYPE | SET_SRC_PHYS_MODE | SET_DST_PHYS_MODE => {
+                Err(refused(method.name))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn launch(&self, bus: &mut Bus, data: u32) -> Result<(), Fault> {
+        // All objections come before the first byte moves.
+        let transfer = self.transfer(data)?;
+        let release = self.release(bus, data)?;
+        if let Some(transfer) = transfer {
+            if transfer.overlaps() {
+                bus.notice(format!(
+                    "LAUNCH_DMA copies {:#x} to {:#x} over a range that overlaps itself: the \
+                     hardware promises nothing about the result",
+                    transfer.from, transfer.to
+                ));
+            }
+            transfer.run(bus.space)?;
+        }
+        if let Some(release) = release {
+            release
+                .perform(bus.space)
+                .map_err(|fault| Fault::mmu("the copy engine's semaphore release", fault))?;
+        }
+        match LAUNCH_DMA_INTERRUPT_TYPE.get(data) {
+            LAUNCH_DMA_INTERRUPT_TYPE_NONE => {}
+            LAUNCH_DMA_INTERRUPT_TYPE_NON_BLOCKING => bus.interrupt(),
+            LAUNCH_DMA_INTERRUPT_TYPE_BLOCKING => bus.notice(
+                "LAUNCH_DMA asks for a BLOCKING interrupt, which the driver logs as an error and \
+                 tells nobody: NON_BLOCKING wakes a waiter",
+            ),
+            other => return Err(refused(&format!("INTERRUPT_TYPE {other} of LAUNCH_DMA"))),
+        }
+        Ok(())
+    }
+
+    fn transfer(&self, data: u32) -> Result<Option<Transfer>, Fault> {
+        match LAUNCH_DMA_DATA_TRANSFER_TYPE.get(data) {
+            LAUNCH_DMA_DATA_TRANSFER_TYPE_NONE => return Ok(None),
+            // One copy ends before the next starts, so there is nothing to overlap with.
+            LAUNCH_DMA_DATA_TRANSFER_TYPE_PIPELINED
+            | LAUNCH_DMA_DATA_TRANSFER_TYPE_NON_PIPELINED => {}
+            other => return Err(refused(&format!("DATA_TRANSFER_TYPE {other} of LAUNCH_DMA"))),
+        }
+        for (field, expected) in [
+            (LAUNCH_DMA_SRC_MEMORY_LAYOUT, LAUNCH_DMA_SRC_MEMORY_LAYOUT_PITCH),
+            (LAUNCH_DMA_DST_MEMORY_LAYOUT, LAUNCH_DMA_DST_MEMORY_LAYOUT_PITCH),
+            (LAUNCH_DMA_REMAP_ENABLE, LAUNCH_DMA_REMAP_ENABLE_FALSE),
+            (LAUNCH_DMA_SRC_TYPE, LAUNCH_DMA_SRC_TYPE_VIRTUAL),
+            (LAUNCH_DMA_DST_TYPE, LAUNCH_DMA_DST_TYPE_VIRTUAL),
+            (LAUNCH_DMA_VPRMODE, LAUNCH_DMA_VPRMODE_VPR_NONE),
+        ] {
+            let value = field.get(data);
+            if value != expected {
+                let value = field.value_name(value).map_or(value.to_string(), str::to_owned);
+                return Err(refused(&format!("{} {value} of LAUNCH_DMA", field.name)));
+            }
+        }
+        let registers = &self.registers;
+        let multi_line =
+            LAUNCH_DMA_MULTI_LINE_ENABLE.get(data) == LAUNCH_DMA_MULTI_LINE_ENABLE_TRUE;
+        Ok(Some(Transfer {
+            from: registers.pair(OFFSET_IN_UPPER, OFFSET_IN_LOWER),
+            to: registers.pair(OFFSET_OUT_UPPER, OFFSET_OUT_LOWER),
+            from_pitch: registers.get(PITCH_IN).into(),
+            to_pitch: registers.get(PITCH_OUT).into(),
+            line: registers.get(LINE_LENGTH_IN).into(),
+            lines: if multi_line { registers.get(LINE_COUNT).into() } else { 1 },
+        }))
+    }
+
+    fn release(&self, bus: &Bus, data: u32) -> Result<Option<Release>, Fault> {
+        let reduces = LAUNCH_DMA_SEMAPHORE_REDUCTION_ENABLE.get(data)
+            == LAUNCH_DMA_SEMAPHORE_REDUCTION_ENABLE_TRUE;
+        let timestamp = match LAUNCH_DMA_SEMAPHORE_TYPE.get(data) {
+            LAUNCH_DMA_SEMAPHORE_TYPE_NONE if reduces => {
+                return Err(Fault::engine("LAUNCH_DMA asks for a reduction and has no semaphore"));
+            }
+            LAUNCH_DMA_SEMAPHORE_TYPE_NONE => return Ok(None),
+            LAUNCH_DMA_SEMAPHORE_TYPE_RELEASE_SEMAPHORE_NO_TIMESTAMP => None,
+            LAUNCH_DMA_SEMAPHORE_TYPE_RELEASE_SEMAPHORE_WITH_TIMESTAMP => Some(bus.clock.now()),
+            _ => return Err(refused("SEMAPHORE_TYPE RELEASE_CONDITIONAL_INTR_SEMAPHORE")),
+        };
+        let registers = &self.registers;
+        let (size, payload) = match LAUNCH_DMA_SEMAPHORE_PAYLOAD_SIZE.get(data) {
+            LAUNCH_DMA_SEMAPHORE_PAYLOAD_SIZE_ONE_WORD => {
+                (Size::Word, registers.get(SET_SEMAPHORE_PAYLOAD).into())
+            }
+            _ => (Size::Double, registers.pair(SET_SEMAPHORE_PAYLOAD_UPPER, SET_SEMAPHORE_PAYLOAD)),
+        };
+        let reduction = if reduces { Some(reduction(data)?) } else { None };
+        let va = registers.pair(SET_SEMAPHORE_A, SET_SEMAPHORE_B);
+        let release = Release { va, size, payload, reduction, timestamp };
+        release.check().map_err(Fault::engine)?;
+        Ok(Some(release))
+    }
+}
+
+fn reduction(data: u32) -> Result<Reduction, Fault> {
+    let field = LAUNCH_DMA_SEMAPHORE_REDUCTION;
+    let op = match field.get(data) {
+        LAUNCH_DMA_SEMAPHORE_REDUCTION_IMIN => Op::Min,
+        LAUNCH_DMA_SEMAPHORE_REDUCTION_IMAX => Op::Max,
+        LAUNCH_DMA_SEMAPHORE_REDUCTION_IXOR => Op::Xor,
+        LAUNCH_DMA_SEMAPHORE_REDUCTION_IAND => Op::And,
+        LAUNCH_DMA_SEMAPHORE_REDUCTION_IOR => Op::Or,
+        LAUNCH_DMA_SEMAPHORE_REDUCTION_IADD => Op::Add,
+        LAUNCH_DMA_SEMAPHORE_REDUCTION_INC => Op::Inc,
+        LAUNCH_DMA_SEMAPHORE_REDUCTION_DEC => Op::Dec,
+        other => {
+            let name = field.value_name(other).unwrap_or("unnamed");
+            return Err(refused(&format!("SEMAPHORE_REDUCTION {name} of LAUNCH_DMA")));
+        }
+    };
+    let sign = LAUNCH_DMA_SEMAPHORE_REDUCTION_SIGN.get(data);
+    Ok(Reduction { op, signed: sign == LAUNCH_DMA_SEMAPHORE_REDUCTION_SIGN_SIGNED })
+}
+
+impl Transfer {
+    /// Whether the ranges that it reads and writes have a byte in common.
+    fn overlaps(&self) -> bool {
+        let extent = |pitch| self.lines.saturating_sub(1).saturating_mul(pitch) + self.line;
+        self.line > 0
+            && self.lines > 0
+            && self.from < self.to.saturating_add(extent(self.to_pitch))
+            && self.to < self.from.saturating_add(extent(self.from_pitch))
+    }
+
+    /// Copies line after line, each upwards. A fault leaves what was copied before it, as hardware
+    /// does.
+    fn run(&self, space: &Space) -> Result<(), Fault> {
+        let fault = |fault| Fault::mmu("the copy engine", fault);
+        if self.lines == 0 || self.line == 0 {
+            return Ok(());
+        }
+        // Lines that touch are one line: a huge copy split into many is still sparse.
+        let joined = self.from_pitch == self.line && self.to_pitch == self.line;
+        let (line, lines) =
+            if joined { (self.line * self.lines, 1) } else { (self.line, self.lines) };
+        for i in 0..lines {
+            let (mut from, mut to) = (self.from + i * self.from_pitch, self.to + i * self.to_pitch);
+            let mut left = line;
+            while left > 0 {
+                let source = space.span(from, left, Kind::Read).map_err(fault)?;
+                let target = space.span(to, source.len, Kind::Write).map_err(fault)?;
+                let len = target.len;
+                target.memory.copy_from(target.offset, source.memory, source.offset, len);
+                from += len;
+                to += len;
+                left -= len;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn refused(what: &str) -> Fault {
+    Fault::engine(format!("this software Orin's copy engine cannot do {what}"))
+}
