@@ -1,11 +1,12 @@
 //! Reads command streams back: words to method writes, method writes to names, names to text.
 //!
-//! Strict on purpose. What the hardware refuses is an [`Error`] here, and so is what it would accept
-//! and silently get wrong.
+//! Strict on purpose. What the hardware refuses is an [`Error`] here, and so is what it would
+//! accept and silently get wrong.
 //!
-//! Three steps, each usable alone. [`Decoder`] needs no classes and keeps its place between segments,
-//! because the data of a header may come from the next ring entry. [`Bindings`] knows which class
-//! sits on which subchannel and checks a write against it. [`Bindings::text`] prints a whole stream.
+//! Three steps, each usable alone. [`Decoder`] needs no classes and keeps its place between
+//! segments, because the data of a header may come from the next ring entry. [`Bindings`] knows
+//! which class sits on which subchannel and checks a write against it. [`Bindings::text`] prints a
+//! whole stream.
 
 use core::fmt;
 
@@ -350,8 +351,9 @@ impl fmt::Display for Data {
             let value = field.get(data);
             let name = field.value_name(value);
             // What a method mostly says stands in its first field, so that is shown even if its
-            // value is 0. Fields of a union overlap; the first one speaks for the bits.
-            let telling = value != 0 || (i == 0 && name.is_some());
+            // value is 0, unless it merely says FALSE. Fields of a union overlap; the first one
+            // speaks for the bits.
+            let telling = value != 0 || (i == 0 && name.is_some_and(|name| name != "FALSE"));
             if !telling || shown & field.mask() != 0 {
                 continue;
             }

@@ -10,7 +10,10 @@ fields! {
     GP_ENTRY0 {
         /// The segment's address, low part.
         31:2  GP_ENTRY0_GET,
-        0:0   GP_ENTRY0_FETCH { GP_ENTRY0_FETCH_UNCONDITIONAL = 0, GP_ENTRY0_FETCH_CONDITIONAL = 1 },
+        0:0   GP_ENTRY0_FETCH {
+            GP_ENTRY0_FETCH_UNCONDITIONAL = 0,
+            GP_ENTRY0_FETCH_CONDITIONAL = 1,
+        },
         /// What a control entry works on.
         31:0  GP_ENTRY0_OPERAND,
         /// c86f, with opcode 4: address bits from 40 up of the segments that follow.

@@ -89,7 +89,7 @@ fn methods() {
     assert!(rows.iter().all(|row| known(row[0])), "the table has a class that is not declared");
 }
 
-/// Where the c86f header names only some fields or values of a method, those are where c56f has them.
+/// Where the c86f header names only some fields or values of a method, c56f has the same there.
 #[test]
 fn trimmed_rows_agree() {
     let c86f = class::lookup(0xc86f).unwrap();
@@ -191,9 +191,9 @@ fn formats() {
 
 #[test]
 fn qmd_fields() {
-    let layouts = [qmd::v03_00::LAYOUT, qmd::v04_00::LAYOUT, qmd::v05_00::LAYOUT];
+    let layouts = [&qmd::v03_00::LAYOUT, &qmd::v04_00::LAYOUT, &qmd::v05_00::LAYOUT];
     let mut declared = BTreeMap::new();
-    for layout in &layouts {
+    for layout in layouts {
         for field in layout.fields().filter(|field| matches!(field.index, None | Some(0))) {
             let elements: Vec<_> = layout.fields().filter(|f| f.name == field.name).collect();
             let array = match elements.as_slice() {
@@ -230,7 +230,7 @@ fn qmd_fields_do_not_overlap() {
         let plain = |field: &QmdField| field.to_string().replace(['0', '1', '(', ')'], "");
         plain(a) == plain(b) && (a.hi, a.lo) == (b.hi, b.lo)
     };
-    for layout in [qmd::v03_00::LAYOUT, qmd::v04_00::LAYOUT, qmd::v05_00::LAYOUT] {
+    for layout in [&qmd::v03_00::LAYOUT, &qmd::v04_00::LAYOUT, &qmd::v05_00::LAYOUT] {
         let mut fields: Vec<_> = layout.fields().collect();
         fields.sort_by_key(|field| field.lo);
         for pair in fields.windows(2) {

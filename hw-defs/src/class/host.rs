@@ -108,8 +108,8 @@ methods! {
     0x0068 SEM_PAYLOAD_HI { 31:0 SEM_PAYLOAD_HI_PAYLOAD }
     /// Last of the five words: what to do with address and payload.
     ///
-    /// A release with RELEASE_WFI first waits for the idle engine and makes its stores visible; with
-    /// RELEASE_TIMESTAMP it writes 16 bytes, payload and nanoseconds.
+    /// A release with RELEASE_WFI first waits for the engine to be idle and makes its stores
+    /// visible; with RELEASE_TIMESTAMP it writes 16 bytes, payload and nanoseconds.
     0x006c SEM_EXECUTE {
         2:0   SEM_EXECUTE_OPERATION {
             SEM_EXECUTE_OPERATION_ACQUIRE = 0,

@@ -173,28 +173,38 @@ impl Line {
     }
 }
 
+/// The most words that a descriptor of any version has.
+const MAX_WORDS: usize = 96;
+
 /// All fields of one version of the descriptor.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Layout {
     /// The vendor's name of the version, such as `V03_00`.
     pub version: &'static str,
     /// Words of a descriptor.
     pub words: usize,
     lines: &'static [Line],
+    /// The bits of each word that software may set.
+    masks: [u32; MAX_WORDS],
 }
 
 impl Layout {
     const fn new(version: &'static str, words: usize, lines: &'static [Line]) -> Layout {
+        let mut masks = [0; MAX_WORDS];
         let mut line = 0;
         while line < lines.len() {
             let mut i = 0;
             while i < lines[line].count() {
-                assert!(lines[line].at(i).word() < words, "a field lies within the descriptor");
+                let field = lines[line].at(i);
+                assert!(field.word() < words, "a field lies within the descriptor");
+                if !field.in_word().is_reserved() {
+                    masks[field.word()] |= field.in_word().mask();
+                }
                 i += 1;
             }
             line += 1;
         }
-        Layout { version, words, lines }
+        Layout { version, words, lines, masks }
     }
 
     /// Every field, arrays element by element, in the vendor's order.
@@ -205,23 +215,22 @@ impl Layout {
     /// The first word that sets bits which no field owns or which the vendor reserves, and those
     /// bits.
     pub fn check(&self, words: &[u32]) -> Option<(usize, u32)> {
-        words.iter().enumerate().find_map(|(index, word)| {
-            let known = self
-                .fields()
-                .filter(|field| field.word() == index && !field.in_word().is_reserved())
-                .fold(0, |mask, field| mask | field.in_word().mask());
-            (word & !known != 0).then_some((index, word & !known))
-        })
+        let extra = |(index, (word, mask)): (usize, (&u32, &u32))| {
+            (word & !mask != 0).then_some((index, word & !mask))
+        };
+        words.iter().zip(&self.masks).enumerate().find_map(extra)
     }
 
     /// The descriptor as text, one line for each field that is not zero.
-    pub fn text<'a>(&self, words: &'a [u32]) -> impl fmt::Display + use<'a> {
-        Text { layout: *self, words }
+    pub const fn text<'a>(&'static self, words: &'a [u32]) -> Text<'a> {
+        Text { layout: self, words }
     }
 }
 
-struct Text<'a> {
-    layout: Layout,
+/// A descriptor that prints itself; made by [`Layout::text`].
+#[derive(Clone, Copy, Debug)]
+pub struct Text<'a> {
+    layout: &'static Layout,
     words: &'a [u32],
 }
 
@@ -263,7 +272,7 @@ macro_rules! qmd {
         )+
 
         /// Every field of this version.
-        pub const LAYOUT: super::Layout = super::Layout::new(stringify!($version), $words, &[
+        pub static LAYOUT: super::Layout = super::Layout::new(stringify!($version), $words, &[
             $(qmd!(@line $hi:$lo $field $([$count; $stride])? $({ $($value = $number),+ })?)),+
         ]);
 
@@ -280,7 +289,7 @@ macro_rules! qmd {
         $hi:literal : $lo:literal $field:ident [$count:literal; $stride:literal], $line:expr
     ) => {
         #[doc = concat!(
-            "Bits `", $hi, ":", $lo, "`, each of ", $count, " elements ", $stride, " bits further.\n\n"
+            "Bits `", $hi, ":", $lo, "` and on, ", $count, " elements ", $stride, " bits apart.\n\n"
         )]
         $(#[$doc])*
         ///
