@@ -42,16 +42,19 @@ impl Field {
     }
 
     /// The largest value that the field holds.
+    #[inline]
     pub const fn max(&self) -> u32 {
         u32::MAX >> (31 - (self.hi - self.lo))
     }
 
     /// The field's bits in place.
+    #[inline]
     pub const fn mask(&self) -> u32 {
         self.max() << self.lo
     }
 
     /// Whether the field can hold `value`.
+    #[inline]
     pub const fn fits(&self, value: u32) -> bool {
         value <= self.max()
     }
@@ -61,12 +64,14 @@ impl Field {
     /// A value that does not fit is a bug in the caller: debug builds panic, others drop the bits
     /// that would have changed a neighbour. Check values that come from outside with
     /// [`Field::fits`] first.
+    #[inline]
     pub const fn set(&self, value: u32) -> u32 {
         debug_assert!(self.fits(value), "value does not fit its field");
         (value << self.lo) & self.mask()
     }
 
     /// The field's value in `word`.
+    #[inline]
     pub const fn get(&self, word: u32) -> u32 {
         (word & self.mask()) >> self.lo
     }

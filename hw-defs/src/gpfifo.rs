@@ -110,6 +110,7 @@ impl Entry {
     ///
     /// `va` must be a multiple of 4 below [`VA_LIMIT`], and `words` between 1 and [`MAX_WORDS`]:
     /// whoever lays out the pushbuffer has made sure of both, so debug builds check again.
+    #[inline]
     pub const fn encode(va: u64, words: u32, level: Level, sync: Sync) -> u64 {
         debug_assert!(
             va < VA_LIMIT && va % 4 == 0,
@@ -130,6 +131,7 @@ impl Entry {
     }
 
     /// A control entry.
+    #[inline]
     pub const fn control(opcode: u32, operand: u32, sync: Sync) -> u64 {
         join(operand, GP_ENTRY1_OPCODE.set(opcode) | sync.bits())
     }

@@ -31,24 +31,28 @@ pub const SUBCHANNELS: u32 = DMA_METHOD_SUBCHANNEL.max() + 1;
 pub const MAX_COUNT: u32 = DMA_METHOD_COUNT.max();
 
 /// Header for `count` data words to consecutive methods from `method` on.
+#[inline]
 pub const fn inc(subchannel: u32, method: Method, count: u32) -> u32 {
     debug_assert!(count > 0, "a header announces at least one data word");
     header(DMA_SEC_OP_INC_METHOD, subchannel, method.offset, count)
 }
 
 /// Header for `count` data words that all go to `method`.
+#[inline]
 pub const fn non_inc(subchannel: u32, method: Method, count: u32) -> u32 {
     debug_assert!(count > 0, "a header announces at least one data word");
     header(DMA_SEC_OP_NON_INC_METHOD, subchannel, method.offset, count)
 }
 
 /// Header for `count` data words: the first to `method`, the others all to the method after it.
+#[inline]
 pub const fn one_inc(subchannel: u32, method: Method, count: u32) -> u32 {
     debug_assert!(count > 0, "a header announces at least one data word");
     header(DMA_SEC_OP_ONE_INC, subchannel, method.offset, count)
 }
 
 /// Header that carries `data`, at most 13 bits, to `method`; nothing follows it.
+#[inline]
 pub const fn immd(subchannel: u32, method: Method, data: u32) -> u32 {
     header(DMA_SEC_OP_IMMD_DATA_METHOD, subchannel, method.offset, data)
 }
@@ -126,6 +130,7 @@ impl core::error::Error for BadHeader {}
 
 impl Header {
     /// The word.
+    #[inline]
     pub const fn encode(self) -> u32 {
         match self {
             Header::Data { op, subchannel, method, count } => {

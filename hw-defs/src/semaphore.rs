@@ -27,6 +27,7 @@ pub const ACQUIRE: u32 = SEM_EXECUTE_OPERATION.set(SEM_EXECUTE_OPERATION_ACQ_CIR
 ///
 /// The hardware interrupts unless `va` is a multiple of what it accesses: 16 bytes with
 /// [`TIMESTAMP`], else the payload's 8 or 4. Debug builds check.
+#[inline]
 pub const fn operation(subchannel: u32, va: u64, payload: u64, execute: u32) -> [u32; WORDS] {
     let align = if execute & TIMESTAMP != 0 {
         16

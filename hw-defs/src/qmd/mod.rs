@@ -29,11 +29,13 @@ pub struct QmdField {
 
 impl QmdField {
     /// Index of the word that holds the field.
+    #[inline]
     pub const fn word(&self) -> usize {
         (self.lo / 32) as usize
     }
 
     /// The field within its word.
+    #[inline]
     pub const fn in_word(&self) -> Field {
         Field { name: self.name, hi: self.hi % 32, lo: self.lo % 32, values: self.values }
     }
@@ -101,6 +103,7 @@ impl<const WORDS: usize> Qmd<WORDS> {
     ///
     /// # Panics
     /// If the field belongs to a longer version.
+    #[inline]
     pub const fn get(&self, field: QmdField) -> u32 {
         field.in_word().get(self.words[field.word()])
     }
@@ -110,6 +113,7 @@ impl<const WORDS: usize> Qmd<WORDS> {
     ///
     /// # Panics
     /// If the field belongs to a longer version.
+    #[inline]
     pub const fn set(&mut self, field: QmdField, value: u32) {
         let bits = field.in_word();
         let word = &mut self.words[field.word()];
