@@ -1,4 +1,4 @@
-//! AMPERE_CHANNEL_GPFIFO_A: the host engine of GA100 and of the first GA10x drivers.
+//! AMPERE_CHANNEL_GPFIFO_A: the host engine of Ampere; c76f, Orin's, adds one memory operation.
 
 pub use super::host::*;
 
