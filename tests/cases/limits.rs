@@ -1,0 +1,120 @@
+use std::fs;
+use std::time::Duration;
+
+use doorbell::{Commands, Device, Error, Memory, Result};
+
+use super::SOON;
+
+pub fn addresses_are_used_again(device: &Device) -> Result<()> {
+    // More than the address space holds, in sum.
+    const LEN: usize = 8 << 30;
+    let rounds = device.info().va.len() as usize / LEN + 10;
+    let mut highest = 0;
+    for _ in 0..rounds.min(200) {
+        let buffer = device.alloc::<u8>(LEN)?;
+        highest = highest.max(buffer.gpu().get());
+    }
+    assert!(highest + LEN as u64 <= device.info().va.end().get());
+    Ok(())
+}
+
+pub fn dropped_buffers_outlive_their_commands(device: &Device) -> Result<()> {
+    let mut queue = device.copy_queue()?;
+    let gate = device.timeline()?;
+    let to = device.alloc_in::<u32>(Memory::Host, 256)?;
+    queue.wait(&gate, 1)?;
+    for i in 0..256 {
+        let from = device.alloc_in::<u32>(Memory::Host, 1)?;
+        from.set(0, i as u32 + 1)?;
+        queue.copy(to.slice(i..i + 1)?, &from)?;
+        // `from` goes here, before its command is even submitted.
+    }
+    let ticket = queue.submit()?;
+    let _reuser = device.alloc::<u32>(1024)?;
+    gate.set(1);
+    ticket.wait(SOON)?;
+    let expected: Vec<u32> = (1..=256).collect();
+    assert_eq!(to.to_vec()?, expected);
+    Ok(())
+}
+
+pub fn windows_are_never_handed_out(device: &Device) -> Result<()> {
+    let va = device.info().va;
+    let mut held = Vec::new();
+    for power in 12..=32 {
+        let buffer = device.alloc::<u8>(1 << power)?;
+        let range = buffer.view().range();
+        assert!(range.start() >= va.start() && range.end() <= va.end(), "{range} is outside {va}");
+        held.push(buffer);
+    }
+    for (i, one) in held.iter().enumerate() {
+        for other in &held[..i] {
+            assert!(!one.view().range().overlaps(other.view().range()));
+        }
+    }
+    Ok(())
+}
+
+fn open_files() -> usize {
+    fs::read_dir("/proc/self/fd").expect("Linux has it").count()
+}
+
+pub fn many_buffers_cost_no_files(device: &Device) -> Result<()> {
+    let before = open_files();
+    let buffers = (0..300).map(|_| device.alloc::<u8>(1)).collect::<Result<Vec<_>>>()?;
+    // Other cases run beside this one and have files of their own.
+    assert!(open_files() < before + 250, "buffers hold files open");
+    drop(buffers);
+    Ok(())
+}
+
+pub fn refuse_wrong_slots(device: &Device) -> Result<()> {
+    let mut queue = device.copy_queue()?;
+    let buffer = device.alloc::<u64>(4)?;
+    let mut first = queue.record();
+    let mut second = queue.record();
+    let slot = first.value_slot(1)?;
+    let view = first.view_slot(buffer.slice(0..2)?)?;
+    let refused = |result: Result<()>, words: &str| match result {
+        Err(Error::Request(text)) => assert!(text.contains(words), "{text:?} has no {words:?}"),
+        other => panic!("expected a refusal with {words:?}, got {other:?}"),
+    };
+    refused(second.write(buffer.slice(0..1)?, slot).map(drop), "another recording");
+    refused(queue.write(buffer.slice(0..1)?, slot).map(drop), "belongs to a recording");
+    first.copy(view, buffer.slice(2..4)?)?;
+    let mut recording = first.finish()?;
+    refused(recording.set_view(view, buffer.slice(0..1)?), "too short");
+    let mut other = second.finish()?;
+    refused(other.set_value(slot, 1), "another recording");
+    let mut stranger = device.copy_queue()?;
+    refused(stranger.replay(&mut recording).map(drop), "recorded for");
+    queue.replay(&mut recording)?.wait(SOON)?;
+    Ok(())
+}
+
+pub fn buffers_check_their_bounds(device: &Device) -> Result<()> {
+    let buffer = device.alloc_in::<u16>(Memory::Host, 10)?;
+    assert_eq!((buffer.len(), buffer.is_empty()), (10, false));
+    assert!(buffer.get(10).is_err());
+    assert!(buffer.set(usize::MAX, 1).is_err());
+    assert!(buffer.write(8, &[1, 2, 3]).is_err());
+    assert!(buffer.read(usize::MAX, &mut [0; 2]).is_err());
+    assert!(buffer.slice(4..11).is_err());
+    #[allow(clippy::reversed_empty_ranges)]
+    let reversed = buffer.slice(5..4);
+    assert!(reversed.is_err());
+    assert!(device.alloc::<u64>(usize::MAX).is_err());
+    buffer.write(8, &[1, 2])?;
+    assert_eq!(buffer.to_vec()?[6..], [0, 0, 1, 2]);
+    assert_eq!(buffer.view().len(), 20);
+    Ok(())
+}
+
+pub fn timeout_names_the_signal(device: &Device) -> Result<()> {
+    let timeline = device.timeline()?;
+    timeline.set(41);
+    let error = timeline.wait(42, Duration::from_millis(30)).expect_err("nobody signals");
+    let text = error.to_string();
+    assert!(text.contains("42") && text.contains("41") && text.contains("no fault"), "{text}");
+    Ok(())
+}

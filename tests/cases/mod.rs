@@ -1,0 +1,88 @@
+//! What every GPU must do, real or not: plain functions over a device, run on the software Orin
+//! by `tests/emulated.rs` and on real hardware by `tests/hardware.rs`.
+
+mod copies;
+mod limits;
+mod order;
+mod random;
+mod signals;
+
+use std::time::Duration;
+
+use doorbell::{Device, Result};
+
+/// One case.
+pub struct Case {
+    pub name: &'static str,
+    pub run: fn(&Device) -> Result<()>,
+}
+
+/// Long enough for any case here, short enough to fail in reasonable time.
+const SOON: Duration = Duration::from_secs(20);
+
+macro_rules! cases {
+    ($($room:ident: $($name:ident)*;)*) => {
+        /// All of them.
+        pub const CASES: &[Case] = &[
+            $($(Case {
+                name: concat!(stringify!($room), "::", stringify!($name)),
+                run: $room::$name,
+            }),*),*
+        ];
+    };
+}
+
+cases! {
+    signals:
+        both_queues_signal
+        recorded_signal_changes_timeline_and_value
+        wait_for_what_has_happened
+        wait_until_the_cpu_signals
+        recorded_wait_changes_timeline_and_value
+        queues_wait_for_each_other
+        timeline_passes_32_bits
+        timeline_wraps
+        queue_writes_numbers
+        wait_until_bits_are_set
+        wait_until_bits_are_clear
+        recorded_payloads_of_a_word
+        timestamps_grow_and_lie_on_the_cpu_time_axis
+        every_wait_policy_sees_a_signal;
+    copies:
+        small
+        of_64_mib
+        beyond_32_bits
+        recorded_copy_changes_both_sides
+        recorded_long_copy_changes_both_sides
+        recording_lies_in_gpu_memory
+        host_bytes_rewritten_between_copies
+        through_another_buffer
+        between_two_devices_buffers
+        cpu_writes_seen_by_each_copy
+        cpu_writes_seen_after_a_barrier
+        host_memory_both_ways
+        of_nothing_and_of_odd_places
+        refuse_what_cannot_be;
+    order:
+        ring_far_ahead_of_the_gpu
+        command_memory_far_ahead_of_the_gpu
+        a_full_ring_times_out_and_loses_nothing
+        a_blocked_group_lets_another_work
+        replays_overlap
+        more_replays_than_instances
+        engine_updates_what_a_queue_waits_for
+        many_commands_in_one_submission
+        many_small_submissions
+        empty_submissions
+        recording_keeps_what_it_uses;
+    limits:
+        addresses_are_used_again
+        dropped_buffers_outlive_their_commands
+        windows_are_never_handed_out
+        many_buffers_cost_no_files
+        refuse_wrong_slots
+        buffers_check_their_bounds
+        timeout_names_the_signal;
+    random:
+        operations_agree_with_a_sequential_oracle;
+}

@@ -1,0 +1,174 @@
+//! Random operations on both queues against a sequential oracle: plain byte vectors that see the
+//! same operations one after the other.
+
+use std::env;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use doorbell::{
+    Buffer, Commands, Device, Memory, Queue, Recording, Result, Slot, Ticket, Timeline, View,
+};
+
+/// Operations in the ordinary run. `DOORBELL_RANDOM_OPS=10000000` is the long one,
+/// `DOORBELL_SEED` repeats a run.
+const OPERATIONS: u64 = 100_000;
+const BUFFERS: usize = 6;
+const LEN: usize = 16 << 10;
+
+struct Rng(u64);
+
+impl Rng {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
+    }
+
+    fn below(&mut self, n: usize) -> usize {
+        self.next() as usize % n
+    }
+}
+
+/// Both queues in one order: the one that takes over waits for the other.
+struct Gpu {
+    queues: [Queue; 2],
+    turn: usize,
+    order: Timeline,
+    value: u64,
+    last: Option<Ticket>,
+}
+
+const COMPUTE: usize = 0;
+const COPY: usize = 1;
+
+impl Gpu {
+    /// The queue for the next operation, held until everything before it is done.
+    fn take(&mut self, turn: usize) -> Result<&mut Queue> {
+        if turn != self.turn {
+            self.value += 1;
+            self.queues[self.turn].signal(&self.order, self.value)?;
+            self.last = Some(self.queues[self.turn].submit()?);
+            self.turn = turn;
+            self.queues[turn].wait(&self.order, self.value)?;
+        }
+        Ok(&mut self.queues[turn])
+    }
+
+    fn submit(&mut self) -> Result<()> {
+        self.last = Some(self.queues[self.turn].submit()?);
+        Ok(())
+    }
+
+    fn finish(&mut self) -> Result<()> {
+        self.submit()?;
+        self.last.take().expect("just set").wait(Duration::from_secs(60))
+    }
+}
+
+struct Recorded {
+    recording: Recording,
+    to: Slot<View<'static>>,
+    from: Slot<View<'static>>,
+}
+
+/// The length that the recorded copy has.
+const RECORDED: usize = 96;
+
+fn record(queue: &Queue, buffers: &[Buffer<u8>]) -> Result<Recorded> {
+    let mut recorder = queue.record();
+    recorder.in_flight(3);
+    let to = recorder.view_slot(buffers[0].slice(0..RECORDED)?)?;
+    let from = recorder.view_slot(buffers[1].slice(0..RECORDED)?)?;
+    recorder.copy(to, from)?;
+    Ok(Recorded { recording: recorder.finish()?, to, from })
+}
+
+pub fn operations_agree_with_a_sequential_oracle(device: &Device) -> Result<()> {
+    let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
+    let operations = number("DOORBELL_RANDOM_OPS").unwrap_or(OPERATIONS);
+    let seed = number("DOORBELL_SEED").unwrap_or_else(|| {
+        SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_nanos() as u64) | 1
+    });
+    println!("{operations} random operations, DOORBELL_SEED={seed}");
+    let mut rng = Rng(seed);
+
+    let buffers = (0..BUFFERS)
+        .map(|_| device.alloc_in::<u8>(Memory::Host, LEN))
+        .collect::<Result<Vec<_>>>()?;
+    let mut oracle = vec![vec![0u8; LEN]; BUFFERS];
+    let mut gpu = Gpu {
+        queues: [device.compute_queue()?, device.copy_queue()?],
+        turn: COMPUTE,
+        order: device.timeline()?,
+        value: 0,
+        last: None,
+    };
+    let mut recorded = record(&gpu.queues[COPY], &buffers)?;
+
+    for operation in 0..operations {
+        let place = |rng: &mut Rng, len: usize| (rng.below(BUFFERS), rng.below(LEN - len + 1));
+        match rng.below(100) {
+            // Copies between buffers: most are small, some are not.
+            0..45 => {
+                let len = 1 + if rng.below(10) == 0 { rng.below(LEN / 2) } else { rng.below(200) };
+                let ((a, at), (mut b, from)) = (place(&mut rng, len), place(&mut rng, len));
+                // Which end an engine begins a copy onto itself with is nobody's promise.
+                if a == b {
+                    b = (b + 1) % BUFFERS;
+                }
+                let queue = gpu.take(COPY)?;
+                queue
+                    .copy(buffers[a].slice(at..at + len)?, buffers[b].slice(from..from + len)?)?;
+                let bytes = oracle[b][from..from + len].to_vec();
+                oracle[a][at..at + len].copy_from_slice(&bytes);
+            }
+            // Numbers, from either queue.
+            45..70 => {
+                let bytes = [4, 8][rng.below(2)];
+                let (a, at) = place(&mut rng, bytes);
+                let at = at / bytes * bytes;
+                let value = rng.next() & (u64::MAX >> (64 - 8 * bytes));
+                let turn = rng.below(2);
+                gpu.take(turn)?.write(buffers[a].slice(at..at + bytes)?, value)?;
+                oracle[a][at..at + bytes].copy_from_slice(&value.to_le_bytes()[..bytes]);
+            }
+            // Replays with both addresses patched.
+            70..85 => {
+                let ((a, at), (mut b, from)) =
+                    (place(&mut rng, RECORDED), place(&mut rng, RECORDED));
+                if a == b {
+                    b = (b + 1) % BUFFERS;
+                }
+                let (to, of) = (at..at + RECORDED, from..from + RECORDED);
+                recorded.recording.set_view(recorded.to, buffers[a].slice(to.clone())?)?;
+                recorded.recording.set_view(recorded.from, buffers[b].slice(of.clone())?)?;
+                let queue = gpu.take(COPY)?;
+                gpu.last = Some(queue.replay(&mut recorded.recording)?);
+                let bytes = oracle[b][of].to_vec();
+                oracle[a][to].copy_from_slice(&bytes);
+            }
+            85..96 => gpu.submit()?,
+            96..98 => {
+                gpu.take(COPY)?.memory_barrier()?;
+            }
+            // Everything comes to rest; the CPU looks at one buffer and changes it.
+            _ => {
+                gpu.finish()?;
+                let a = rng.below(BUFFERS);
+                assert!(
+                    buffers[a].to_vec()? == oracle[a],
+                    "buffer {a} differs before operation {operation}, DOORBELL_SEED={seed}"
+                );
+                let at = rng.below(LEN - 64);
+                let bytes: Vec<u8> = (0..64).map(|_| rng.next() as u8).collect();
+                buffers[a].write(at, &bytes)?;
+                oracle[a][at..at + 64].copy_from_slice(&bytes);
+            }
+        }
+    }
+    gpu.finish()?;
+    for (i, (buffer, expected)) in buffers.iter().zip(&oracle).enumerate() {
+        assert!(buffer.to_vec()? == *expected, "buffer {i} differs, DOORBELL_SEED={seed}");
+    }
+    Ok(())
+}
