@@ -46,18 +46,57 @@ pub struct Constant {
     pub value: u64,
 }
 
+/// Some bits of a 32-bit word: a field of a word of flags that is wider than a flag.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Bits {
+    /// The vendor's name.
+    pub name: &'static str,
+    /// The highest bit.
+    pub hi: u32,
+    /// The lowest bit.
+    pub lo: u32,
+}
+
+impl Bits {
+    /// The bits of a value, in their place.
+    pub const fn set(self, value: u32) -> u32 {
+        debug_assert!(value <= self.mask() >> self.lo, "the value does not fit its field");
+        value << self.lo
+    }
+
+    /// The value in a word.
+    pub const fn get(self, word: u32) -> u32 {
+        (word & self.mask()) >> self.lo
+    }
+
+    const fn mask(self) -> u32 {
+        u32::MAX >> (31 - self.hi) & u32::MAX << self.lo
+    }
+}
+
 /// What one file declares: the lists that the macros below leave in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Module {
     pub structs: &'static [Struct],
     pub flags: &'static [Constant],
+    pub bits: &'static [Bits],
     pub constants: &'static [Constant],
     pub requests: &'static [Entry],
+    pub classes: &'static [Entry],
+    pub controls: &'static [Entry],
 }
 
 impl Module {
     /// For the lists that a file does not have.
-    pub const EMPTY: Module = Module { structs: &[], flags: &[], constants: &[], requests: &[] };
+    pub const EMPTY: Module = Module {
+        structs: &[],
+        flags: &[],
+        bits: &[],
+        constants: &[],
+        requests: &[],
+        classes: &[],
+        controls: &[],
+    };
 }
 
 /// The second expression if there is one, else the first.
@@ -201,9 +240,43 @@ macro_rules! flags {
     };
 }
 
+/// Declares fields of words of flags, in groups that share a doc line, and the list `BITS`.
+macro_rules! bits {
+    ($(
+        $(#[doc = $doc:literal])+
+        { $($name:ident = $hi:literal:$lo:literal,)+ }
+    )*) => {
+        $(bits!(@group [$(#[doc = $doc])+] $($name = $hi:$lo,)+);)*
+
+        pub(crate) const BITS: &[crate::Bits] = &[$($($name,)+)*];
+    };
+    (@group $doc:tt $($name:ident = $hi:literal:$lo:literal,)+) => {
+        $(bits!(@one $doc $name = $hi:$lo);)+
+    };
+    (@one [$(#[doc = $doc:literal])+] $name:ident = $hi:literal:$lo:literal) => {
+        $(#[doc = $doc])+
+        pub const $name: crate::Bits = crate::Bits { name: stringify!($name), hi: $hi, lo: $lo };
+    };
+}
+
 /// Declares requests and the list `REQUESTS`.
 macro_rules! requests {
-    ($(
+    ($($declaration:tt)*) => { numbers!(REQUESTS $($declaration)*); };
+}
+
+/// Declares classes of RM and the list `CLASSES`.
+macro_rules! classes {
+    ($($declaration:tt)*) => { numbers!(CLASSES $($declaration)*); };
+}
+
+/// Declares controls of RM and the list `CONTROLS`.
+macro_rules! controls {
+    ($($declaration:tt)*) => { numbers!(CONTROLS $($declaration)*); };
+}
+
+/// Declares numbers that are tied to a type, and the list of them.
+macro_rules! numbers {
+    ($list:ident $(
         $(#[doc = $doc:literal])+
         pub const $name:ident: $ty:ty = $constructor:ident($($argument:expr),+);
     )*) => {
@@ -212,6 +285,29 @@ macro_rules! requests {
             pub const $name: $ty = <$ty>::$constructor(stringify!($name), $($argument),+);
         )*
 
-        pub(crate) const REQUESTS: &[crate::Entry] = &[$($name.entry(),)*];
+        pub(crate) const $list: &[crate::Entry] = &[$($name.entry(),)*];
     };
+}
+
+#[cfg(test)]
+mod tests {
+    use super::Bits;
+
+    #[test]
+    fn bits_keep_to_their_place() {
+        let top = Bits { name: "top", hi: 31, lo: 29 };
+        assert_eq!(top.set(5), 0xa000_0000);
+        assert_eq!(top.get(0xbfff_ffff), 5);
+        let one = Bits { name: "one", hi: 0, lo: 0 };
+        assert_eq!(one.get(one.set(1) | top.set(7)), 1);
+        let word = Bits { name: "word", hi: 31, lo: 0 };
+        assert_eq!(word.get(word.set(u32::MAX)), u32::MAX);
+    }
+
+    #[test]
+    #[should_panic(expected = "does not fit")]
+    #[cfg(debug_assertions)]
+    fn a_value_that_is_too_large_is_noticed() {
+        Bits { name: "two", hi: 1, lo: 0 }.set(4);
+    }
 }

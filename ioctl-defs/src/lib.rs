@@ -49,22 +49,23 @@
 //!
 //! # Everything is in the registry
 //!
-//! [`structs`], [`constants`] and [`requests`] list every definition of the crate with its layout,
-//! and [`lookup`] finds a request by its number. The declaring macros fill these lists, so a
-//! definition cannot be forgotten, and `tests/layout.rs` compares the lists with tables of numbers
-//! taken from the vendor's headers by a C compiler: every struct, field, request and constant, in
-//! both directions.
+//! [`structs`], [`constants`], [`bits`], [`requests`], [`classes`] and [`controls`] list every
+//! definition of the crate, structs with their layout, and [`lookup`] finds a request by its
+//! number. The declaring macros fill these lists, so a definition cannot be forgotten, and
+//! `tests/layout.rs` compares the lists with tables of numbers taken from the vendor's headers:
+//! every struct, field, request and constant, in both directions.
 //!
 //! # How to add an ioctl
 //!
-//! 1. Declare its argument in the `structs!` of the file of its fd (skip this when the struct exists).
+//! 1. Declare its argument in the `structs!` of the file of its fd, unless the struct exists.
 //! 2. Declare the request in the `requests!` below it.
 //! 3. Add the rows to `tests/data`: one per field, one for the request. `cargo test` names what is
 //!    missing or differs.
 //!
 //! # When a release changes the interface
 //!
-//! The numbers hold for L4T r36.4.2 to r36.4.4. For another release: print sizes, offsets,
+//! The numbers hold for L4T r36.4.2 to r36.4.4 (nvgpu, nvmap) and for branch 580 of the desktop and
+//! server driver (RM, UVM), which has no stable interface. For another release: print sizes, offsets,
 //! requests and constants of its headers with a C program (`offsetof`, `sizeof`, the request
 //! macros), for x86-64 and for aarch64, which must agree; write them over `tests/data`; run `cargo
 //! test -p doorbell-ioctl-defs` and change the declarations until it passes. The drivers switch on
@@ -75,7 +76,7 @@
 
 #![no_std]
 // The names are the vendor's.
-#![allow(non_camel_case_types, non_snake_case)]
+#![allow(non_camel_case_types, non_snake_case, non_upper_case_globals)]
 // zerocopy's derive makes a hidden type per field, without `Debug`.
 #![allow(missing_debug_implementations)]
 
@@ -84,8 +85,10 @@ mod declare;
 pub mod nvgpu;
 pub mod nvmap;
 mod request;
+pub mod rm;
+pub mod uvm;
 
-pub use declare::{Constant, Field, Struct};
+pub use declare::{Bits, Constant, Field, Struct};
 pub use request::{Argument, Dir, Entry, Request, ValueRequest};
 
 /// All files that declare something. The layout test notices one that is missing here: its rows are
@@ -97,6 +100,11 @@ static MODULES: &[declare::Module] = &[
     nvgpu::event::MODULE,
     nvgpu::tsg::MODULE,
     nvmap::MODULE,
+    rm::class::MODULE,
+    rm::control::MODULE,
+    rm::escape::MODULE,
+    rm::status::MODULE,
+    uvm::MODULE,
 ];
 
 /// Every argument struct of the crate, and the structs inside them.
@@ -107,6 +115,21 @@ pub fn structs() -> impl Iterator<Item = &'static Struct> {
 /// Every constant of the crate, members of flag types included.
 pub fn constants() -> impl Iterator<Item = &'static Constant> {
     MODULES.iter().flat_map(|module| module.constants.iter().chain(module.flags))
+}
+
+/// Every field of a word of flags.
+pub fn bits() -> impl Iterator<Item = &'static Bits> {
+    MODULES.iter().flat_map(|module| module.bits)
+}
+
+/// Every class of RM, with its parameters as the argument.
+pub fn classes() -> impl Iterator<Item = &'static Entry> {
+    MODULES.iter().flat_map(|module| module.classes)
+}
+
+/// Every control of RM, with its parameters as the argument.
+pub fn controls() -> impl Iterator<Item = &'static Entry> {
+    MODULES.iter().flat_map(|module| module.controls)
 }
 
 /// Every request of the crate.

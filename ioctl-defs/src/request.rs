@@ -7,8 +7,8 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// Which way the argument travels, as a program sees it.
 ///
-/// This is what the vendor encoded in the number. nvmap encodes `Read` in requests whose argument it
-/// reads as well (`NVMAP_IOC_PARAMETERS`), so fill in every argument.
+/// This is what the vendor encoded in the number. nvmap encodes `Read` in requests whose argument
+/// it reads as well (`NVMAP_IOC_PARAMETERS`), so fill in every argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dir {
     /// No struct is passed.
@@ -52,6 +52,10 @@ impl Argument for i32 {
     const NAME: &'static str = "i32";
 }
 
+impl<A: Argument, const N: usize> Argument for [A; N] {
+    const NAME: &'static str = A::NAME;
+}
+
 /// An ioctl request whose third argument is a pointer to an `A` (or nothing, for `()`).
 pub struct Request<A> {
     name: &'static str,
@@ -87,6 +91,12 @@ impl<A: Argument> Request<A> {
     /// `_IOWR(magic, nr, A)`: the driver reads the argument and writes it.
     pub const fn rw(name: &'static str, magic: u8, nr: u8) -> Self {
         Self::encode(name, Dir::ReadWrite, magic, nr)
+    }
+
+    /// A plain number, without direction and size: what UVM has.
+    pub const fn raw(name: &'static str, number: u32) -> Self {
+        let dir = if size_of::<A>() == 0 { Dir::None } else { Dir::ReadWrite };
+        Request { name, number, dir, argument: PhantomData }
     }
 
     /// The full number, the second argument of ioctl(2).

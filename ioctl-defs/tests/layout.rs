@@ -2,11 +2,22 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use ioctl_defs::Dir;
+use ioctl_defs::{Dir, Entry};
 
-const STRUCTS: &[&str] = &[include_str!("data/nvgpu-structs.tsv")];
-const CONSTANTS: &[&str] = &[include_str!("data/nvgpu-constants.tsv")];
-const REQUESTS: &[&str] = &[include_str!("data/nvgpu-requests.tsv")];
+const STRUCTS: &[&str] = &[
+    include_str!("data/nvgpu-structs.tsv"),
+    include_str!("data/rm-structs.tsv"),
+    include_str!("data/rm-structs-headers.tsv"),
+];
+const CONSTANTS: &[&str] = &[
+    include_str!("data/nvgpu-constants.tsv"),
+    include_str!("data/rm-constants.tsv"),
+    include_str!("data/rm-constants-headers.tsv"),
+];
+const REQUESTS: &[&str] =
+    &[include_str!("data/nvgpu-requests.tsv"), include_str!("data/rm-requests.tsv")];
+const CLASSES: &[&str] = &[include_str!("data/rm-classes.tsv")];
+const CONTROLS: &[&str] = &[include_str!("data/rm-controls.tsv")];
 
 type Row = Vec<String>;
 
@@ -22,20 +33,24 @@ fn rust_type(c: &str) -> String {
         return format!("[{}; {length}]", rust_type(element));
     }
     match c {
-        "__u8" => "u8",
-        "__u16" => "u16",
-        "__u32" | "unsigned int" => "u32",
-        "__u64" | "long unsigned int" | "__u32*" => "u64",
+        "__u8" | "NvU8" | "NvBool" => "u8",
+        "__u16" | "NvU16" | "NvV16" => "u16",
+        "__u32" | "unsigned int" | "NvU32" | "NvV32" | "NvHandle" | "NV_STATUS" => "u32",
+        "__u64" | "long unsigned int" | "__u32*" | "NvU64" | "NvP64" => "u64",
         "__s16" => "i16",
-        "__s32" | "int" => "i32",
+        "__s32" | "int" | "NvS32" => "i32",
         _ => c.strip_prefix("struct ").unwrap_or(c),
     }
     .into()
 }
 
 /// Whether a field of type `rust` may stand for the C type. Flag types are ours, and stand for any
-/// integer: their size is checked with all the others.
+/// integer: their size is checked with all the others. Some tables say no more than that there is
+/// an array or a struct.
 fn same_type(rust: &str, c: &str) -> bool {
+    if matches!(c, "array" | "struct") {
+        return rust.starts_with('[');
+    }
     let c = rust_type(c);
     let flags = matches!(c.as_str(), "u8" | "u32" | "u64") && rust.starts_with(char::is_uppercase);
     c == rust || flags
@@ -68,11 +83,15 @@ fn struct_differences(rows: &[Row]) -> Vec<String> {
                 continue;
             };
             defined.insert((of.vendor, field.name));
-            let numbers = [of.size, of.align, field.offset, field.size].map(|n| n.to_string());
+            let numbers = [of.size, of.align, field.offset, field.size];
             let expected = [&row[1], &row[2], &row[4], &row[5]];
-            if numbers.each_ref() != expected || !same_type(field.ty, &row[6]) {
+            // An alignment that was not measured shows in the offsets of the structs around it.
+            let same = |(number, cell): (&usize, &&String)| {
+                cell.parse() == Ok(*number) || cell.as_str() == "-"
+            };
+            if !numbers.iter().zip(&expected).all(same) || !same_type(field.ty, &row[6]) {
                 differences.push(format!(
-                    "{}.{}: size, align, offset, field size {numbers:?}, type {}; the tables have {row:?}",
+                    "{}.{}: size, align, offset, field size {numbers:?}, type {}; expected {row:?}",
                     of.name, field.name, field.ty
                 ));
             }
@@ -91,6 +110,12 @@ fn constant_differences(rows: &[Row]) -> Vec<String> {
     let mut differences = Vec::new();
     if table.len() != rows.len() {
         differences.push("a constant is twice in the tables".into());
+    }
+    for bits in ioctl_defs::bits() {
+        let found = format!("{}:{}", bits.hi, bits.lo);
+        if table.remove(bits.name) != Some(&found) {
+            differences.push(format!("{}: {found}; the tables have something else", bits.name));
+        }
     }
     for constant in ioctl_defs::constants() {
         let Some(hex) = table.remove(constant.name) else {
@@ -143,6 +168,33 @@ fn request_differences(rows: &[Row]) -> Vec<String> {
     differences
 }
 
+/// What `rows` and a list of RM's numbers disagree about.
+fn number_differences<'a>(rows: &[Row], entries: impl Iterator<Item = &'a Entry>) -> Vec<String> {
+    let mut table: BTreeMap<_, _> = rows.iter().map(|row| (row[0].as_str(), &row[1..])).collect();
+    let mut differences = Vec::new();
+    if table.len() != rows.len() {
+        differences.push("a number is twice in the tables".into());
+    }
+    for entry in entries {
+        let argument = if entry.argument.is_empty() { "-" } else { entry.argument };
+        let found = [format!("{:#010x}", entry.number), argument.into()];
+        let expected = table.remove(entry.name);
+        if expected != Some(&found) {
+            differences.push(format!("{}: {found:?}; the tables have {expected:?}", entry.name));
+        }
+    }
+    differences.extend(table.keys().map(|name| format!("{name}: not in the crate")));
+    differences
+}
+
+fn class_differences(rows: &[Row]) -> Vec<String> {
+    number_differences(rows, ioctl_defs::classes())
+}
+
+fn control_differences(rows: &[Row]) -> Vec<String> {
+    number_differences(rows, ioctl_defs::controls())
+}
+
 fn assert_none(differences: Vec<String>) {
     assert!(
         differences.is_empty(),
@@ -165,6 +217,16 @@ fn constants() {
 #[test]
 fn requests() {
     assert_none(request_differences(&rows(REQUESTS)));
+}
+
+#[test]
+fn classes() {
+    assert_none(class_differences(&rows(CLASSES)));
+}
+
+#[test]
+fn controls() {
+    assert_none(control_differences(&rows(CONTROLS)));
 }
 
 /// Changes one thing in the tables at a time: each cell, and the presence of each row.
@@ -196,4 +258,14 @@ fn each_cell_of_the_constant_tables_counts() {
 #[test]
 fn each_cell_of_the_request_tables_counts() {
     assert_each_cell_counts(REQUESTS, request_differences);
+}
+
+#[test]
+fn each_cell_of_the_class_tables_counts() {
+    assert_each_cell_counts(CLASSES, class_differences);
+}
+
+#[test]
+fn each_cell_of_the_control_tables_counts() {
+    assert_each_cell_counts(CONTROLS, control_differences);
 }

@@ -4,8 +4,13 @@
 use crate::Request;
 use crate::declare::Module;
 
-pub(crate) const MODULE: Module =
-    Module { structs: STRUCTS, flags: FLAGS, constants: CONSTANTS, requests: REQUESTS };
+pub(crate) const MODULE: Module = Module {
+    structs: STRUCTS,
+    flags: FLAGS,
+    constants: CONSTANTS,
+    requests: REQUESTS,
+    ..Module::EMPTY
+};
 
 structs! {
     /// Argument of [`NVGPU_AS_IOCTL_BIND_CHANNEL`].
@@ -268,8 +273,8 @@ requests! {
     pub const NVGPU_AS_IOCTL_REMAP: Request<nvgpu_as_remap_args> = rw(b'A', 14);
 
     /// Asks for the compression bits of a mapping.
-    pub const NVGPU_AS_IOCTL_GET_BUFFER_COMPBITS_INFO: Request<nvgpu_as_get_buffer_compbits_info_args> =
-        rw(b'A', 9);
+    pub const NVGPU_AS_IOCTL_GET_BUFFER_COMPBITS_INFO:
+        Request<nvgpu_as_get_buffer_compbits_info_args> = rw(b'A', 9);
 
     /// Maps the compression bits of a mapping.
     pub const NVGPU_AS_IOCTL_MAP_BUFFER_COMPBITS: Request<nvgpu_as_map_buffer_compbits_args> =

@@ -1,13 +1,19 @@
 //! The channel fd, which
 //! [`NVGPU_GPU_IOCTL_OPEN_CHANNEL`](super::ctrl::NVGPU_GPU_IOCTL_OPEN_CHANNEL) opens.
 //!
-//! The order that the driver wants: address space, TSG, watchdog off, `SETUP_BIND`, `ALLOC_OBJ_CTX`.
+//! The order that the driver wants: address space, TSG, watchdog off, `SETUP_BIND`,
+//! `ALLOC_OBJ_CTX`.
 
 use crate::Request;
 use crate::declare::Module;
 
-pub(crate) const MODULE: Module =
-    Module { structs: STRUCTS, flags: FLAGS, constants: CONSTANTS, requests: REQUESTS };
+pub(crate) const MODULE: Module = Module {
+    structs: STRUCTS,
+    flags: FLAGS,
+    constants: CONSTANTS,
+    requests: REQUESTS,
+    ..Module::EMPTY
+};
 
 structs! {
     /// Argument of [`NVGPU_IOCTL_CHANNEL_SET_NVMAP_FD`].
@@ -207,7 +213,8 @@ flags! {
         DETERMINISTIC = "NVGPU_CHANNEL_SETUP_BIND_FLAGS_DETERMINISTIC", 0x2;
         REPLAYABLE_FAULTS_ENABLE = "NVGPU_CHANNEL_SETUP_BIND_FLAGS_REPLAYABLE_FAULTS_ENABLE", 0x4;
         USERMODE_SUPPORT = "NVGPU_CHANNEL_SETUP_BIND_FLAGS_USERMODE_SUPPORT", 0x8;
-        USERMODE_GPU_MAP_RESOURCES_SUPPORT = "NVGPU_CHANNEL_SETUP_BIND_FLAGS_USERMODE_GPU_MAP_RESOURCES_SUPPORT", 0x10;
+        USERMODE_GPU_MAP_RESOURCES_SUPPORT =
+            "NVGPU_CHANNEL_SETUP_BIND_FLAGS_USERMODE_GPU_MAP_RESOURCES_SUPPORT", 0x10;
     }
 
     /// The watchdog of a channel: exactly one of `DISABLE_WDT` and `ENABLE_WDT`.

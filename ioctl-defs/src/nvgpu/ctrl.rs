@@ -6,8 +6,13 @@ use super::channel::{ComputePreemptionMode, GraphicsPreemptionMode};
 use crate::Request;
 use crate::declare::Module;
 
-pub(crate) const MODULE: Module =
-    Module { structs: STRUCTS, flags: FLAGS, constants: CONSTANTS, requests: REQUESTS };
+pub(crate) const MODULE: Module = Module {
+    structs: STRUCTS,
+    flags: FLAGS,
+    constants: CONSTANTS,
+    requests: REQUESTS,
+    ..Module::EMPTY
+};
 
 structs! {
     /// What [`NVGPU_GPU_IOCTL_GET_CHARACTERISTICS`] tells about the GPU. Later releases append
@@ -536,8 +541,10 @@ flags! {
         SUPPORT_DEVICE_EVENTS = "NVGPU_GPU_FLAGS_SUPPORT_DEVICE_EVENTS", 0x8000;
         SUPPORT_FECS_CTXSW_TRACE = "NVGPU_GPU_FLAGS_SUPPORT_FECS_CTXSW_TRACE", 0x10000;
         SUPPORT_MAP_COMPBITS = "NVGPU_GPU_FLAGS_SUPPORT_MAP_COMPBITS", 0x20000;
-        SUPPORT_DETERMINISTIC_SUBMIT_NO_JOBTRACKING = "NVGPU_GPU_FLAGS_SUPPORT_DETERMINISTIC_SUBMIT_NO_JOBTRACKING", 0x40000;
-        SUPPORT_DETERMINISTIC_SUBMIT_FULL = "NVGPU_GPU_FLAGS_SUPPORT_DETERMINISTIC_SUBMIT_FULL", 0x80000;
+        SUPPORT_DETERMINISTIC_SUBMIT_NO_JOBTRACKING =
+            "NVGPU_GPU_FLAGS_SUPPORT_DETERMINISTIC_SUBMIT_NO_JOBTRACKING", 0x40000;
+        SUPPORT_DETERMINISTIC_SUBMIT_FULL =
+            "NVGPU_GPU_FLAGS_SUPPORT_DETERMINISTIC_SUBMIT_FULL", 0x80000;
         SUPPORT_IO_COHERENCE = "NVGPU_GPU_FLAGS_SUPPORT_IO_COHERENCE", 0x100000;
         SUPPORT_RESCHEDULE_RUNLIST = "NVGPU_GPU_FLAGS_SUPPORT_RESCHEDULE_RUNLIST", 0x200000;
         SUPPORT_TSG_SUBCONTEXTS = "NVGPU_GPU_FLAGS_SUPPORT_TSG_SUBCONTEXTS", 0x400000;
@@ -549,7 +556,8 @@ flags! {
         CAN_RAILGATE = "NVGPU_GPU_FLAGS_CAN_RAILGATE", 0x20000000;
         SUPPORT_USERMODE_SUBMIT = "NVGPU_GPU_FLAGS_SUPPORT_USERMODE_SUBMIT", 0x40000000;
         DRIVER_REDUCED_PROFILE = "NVGPU_GPU_FLAGS_DRIVER_REDUCED_PROFILE", 0x80000000;
-        SUPPORT_SET_CTX_MMU_DEBUG_MODE = "NVGPU_GPU_FLAGS_SUPPORT_SET_CTX_MMU_DEBUG_MODE", 0x100000000;
+        SUPPORT_SET_CTX_MMU_DEBUG_MODE =
+            "NVGPU_GPU_FLAGS_SUPPORT_SET_CTX_MMU_DEBUG_MODE", 0x100000000;
         SUPPORT_FAULT_RECOVERY = "NVGPU_GPU_FLAGS_SUPPORT_FAULT_RECOVERY", 0x200000000;
         SUPPORT_MAPPING_MODIFY = "NVGPU_GPU_FLAGS_SUPPORT_MAPPING_MODIFY", 0x400000000;
         SUPPORT_REMAP = "NVGPU_GPU_FLAGS_SUPPORT_REMAP", 0x800000000;
@@ -567,10 +575,12 @@ flags! {
         SUPPORT_SMPC_GLOBAL_MODE = "NVGPU_GPU_FLAGS_SUPPORT_SMPC_GLOBAL_MODE", 0x1000000000000;
         SUPPORT_GET_GR_CONTEXT = "NVGPU_GPU_FLAGS_SUPPORT_GET_GR_CONTEXT", 0x2000000000000;
         SUPPORT_BUFFER_METADATA = "NVGPU_GPU_FLAGS_SUPPORT_BUFFER_METADATA", 0x4000000000000;
-        L2_MAX_WAYS_EVICT_LAST_ENABLED = "NVGPU_GPU_FLAGS_L2_MAX_WAYS_EVICT_LAST_ENABLED", 0x8000000000000;
+        L2_MAX_WAYS_EVICT_LAST_ENABLED =
+            "NVGPU_GPU_FLAGS_L2_MAX_WAYS_EVICT_LAST_ENABLED", 0x8000000000000;
         SUPPORT_VAB = "NVGPU_GPU_FLAGS_SUPPORT_VAB", 0x10000000000000;
         SUPPORT_NVS = "NVGPU_GPU_FLAGS_SUPPORT_NVS", 0x20000000000000;
-        SCHED_EXIT_WAIT_FOR_ERRBAR_SUPPORTED = "NVGPU_GPU_FLAGS_SCHED_EXIT_WAIT_FOR_ERRBAR_SUPPORTED", 0x80000000000000;
+        SCHED_EXIT_WAIT_FOR_ERRBAR_SUPPORTED =
+            "NVGPU_GPU_FLAGS_SCHED_EXIT_WAIT_FOR_ERRBAR_SUPPORTED", 0x80000000000000;
         MULTI_PROCESS_TSG_SHARING = "NVGPU_GPU_FLAGS_MULTI_PROCESS_TSG_SHARING", 0x100000000000000;
         ECC_ENABLED_SM_LRF = "NVGPU_GPU_FLAGS_ECC_ENABLED_SM_LRF", 0x1000000000000000;
         SUPPORT_GPU_MMIO = "NVGPU_GPU_FLAGS_SUPPORT_GPU_MMIO", 0x200000000000000;
@@ -590,7 +600,8 @@ flags! {
         SHARE = "NVGPU_GPU_IOCTL_OPEN_TSG_FLAGS_SHARE", 0x1;
     }
 
-    /// What [`NVGPU_GPU_IOCTL_FLUSH_L2`] does. `L2_INVALIDATE` alone is EINVAL, and so is nothing at all.
+    /// What [`NVGPU_GPU_IOCTL_FLUSH_L2`] does. `L2_INVALIDATE` alone is EINVAL, and so is nothing
+    /// at all.
     pub struct L2FbFlags: u8 {
         L2_FLUSH = "nvgpu_gpu_l2_fb_args.l2_flush", 0x1;
         L2_INVALIDATE = "nvgpu_gpu_l2_fb_args.l2_invalidate", 0x2;
@@ -789,12 +800,12 @@ requests! {
     pub const NVGPU_GPU_IOCTL_GET_GPU_TIME: Request<nvgpu_gpu_get_gpu_time_args> = rw(b'G', 25);
 
     /// Reads the GPU's timer and a clock of the CPU together.
-    pub const NVGPU_GPU_IOCTL_GET_CPU_TIME_CORRELATION_INFO: Request<nvgpu_gpu_get_cpu_time_correlation_info_args> =
-        rw(b'G', 24);
+    pub const NVGPU_GPU_IOCTL_GET_CPU_TIME_CORRELATION_INFO:
+        Request<nvgpu_gpu_get_cpu_time_correlation_info_args> = rw(b'G', 24);
 
     /// Lets the GPU power off under deterministic channels, or no longer.
-    pub const NVGPU_GPU_IOCTL_SET_DETERMINISTIC_OPTS: Request<nvgpu_gpu_set_deterministic_opts_args> =
-        rw(b'G', 40);
+    pub const NVGPU_GPU_IOCTL_SET_DETERMINISTIC_OPTS:
+        Request<nvgpu_gpu_set_deterministic_opts_args> = rw(b'G', 40);
 
     /// Attaches metadata and compression tags to a buffer.
     pub const NVGPU_GPU_IOCTL_REGISTER_BUFFER: Request<nvgpu_gpu_register_buffer_args> =
@@ -809,12 +820,12 @@ requests! {
         rw(b'G', 33);
 
     /// The physical number of each GPC.
-    pub const NVGPU_GPU_IOCTL_GET_GPC_LOCAL_TO_PHYSICAL_MAP: Request<nvgpu_gpu_get_gpc_physical_map_args> =
-        rw(b'G', 43);
+    pub const NVGPU_GPU_IOCTL_GET_GPC_LOCAL_TO_PHYSICAL_MAP:
+        Request<nvgpu_gpu_get_gpc_physical_map_args> = rw(b'G', 43);
 
     /// The logical number of each GPC.
-    pub const NVGPU_GPU_IOCTL_GET_GPC_LOCAL_TO_LOGICAL_MAP: Request<nvgpu_gpu_get_gpc_logical_map_args> =
-        rw(b'G', 44);
+    pub const NVGPU_GPU_IOCTL_GET_GPC_LOCAL_TO_LOGICAL_MAP:
+        Request<nvgpu_gpu_get_gpc_logical_map_args> = rw(b'G', 44);
 
     /// The number of SMs.
     pub const NVGPU_GPU_IOCTL_NUM_VSMS: Request<nvgpu_gpu_num_vsms> = rw(b'G', 18);
@@ -870,8 +881,8 @@ requests! {
     pub const NVGPU_GPU_IOCTL_WAIT_FOR_PAUSE: Request<nvgpu_gpu_wait_pause_args> = rw(b'G', 16);
 
     /// Which SMs report exceptions.
-    pub const NVGPU_GPU_IOCTL_GET_TPC_EXCEPTION_EN_STATUS: Request<nvgpu_gpu_tpc_exception_en_status_args> =
-        rw(b'G', 17);
+    pub const NVGPU_GPU_IOCTL_GET_TPC_EXCEPTION_EN_STATUS:
+        Request<nvgpu_gpu_tpc_exception_en_status_args> = rw(b'G', 17);
 
     /// Lets paused warps run.
     pub const NVGPU_GPU_IOCTL_RESUME_FROM_PAUSE: Request<()> = none(b'G', 21);
@@ -897,12 +908,12 @@ requests! {
         rw(b'G', 4);
 
     /// Makes compression bits readable for another unit.
-    pub const NVGPU_GPU_IOCTL_PREPARE_COMPRESSIBLE_READ: Request<nvgpu_gpu_prepare_compressible_read_args> =
-        rw(b'G', 6);
+    pub const NVGPU_GPU_IOCTL_PREPARE_COMPRESSIBLE_READ:
+        Request<nvgpu_gpu_prepare_compressible_read_args> = rw(b'G', 6);
 
     /// Tells that a surface was written.
-    pub const NVGPU_GPU_IOCTL_MARK_COMPRESSIBLE_WRITE: Request<nvgpu_gpu_mark_compressible_write_args> =
-        rw(b'G', 7);
+    pub const NVGPU_GPU_IOCTL_MARK_COMPRESSIBLE_WRITE:
+        Request<nvgpu_gpu_mark_compressible_write_args> = rw(b'G', 7);
 }
 
 impl nvgpu_gpu_get_buffer_info_args {

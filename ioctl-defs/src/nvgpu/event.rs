@@ -1,6 +1,6 @@
 //! The event session fd, which
-//! [`NVGPU_GPU_IOCTL_GET_EVENT_FD`](super::ctrl::NVGPU_GPU_IOCTL_GET_EVENT_FD) opens: clocks, temperature,
-//! a lost GPU.
+//! [`NVGPU_GPU_IOCTL_GET_EVENT_FD`](super::ctrl::NVGPU_GPU_IOCTL_GET_EVENT_FD) opens: clocks,
+//! temperature, a lost GPU.
 //!
 //! The events of a TSG (an interrupt that a program asked for) come from
 //! [`NVGPU_IOCTL_TSG_EVENT_ID_CTRL`](super::tsg::NVGPU_IOCTL_TSG_EVENT_ID_CTRL) instead.

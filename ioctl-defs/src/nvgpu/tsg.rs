@@ -158,28 +158,28 @@ requests! {
         rw(b'T', 11);
 
     /// The fault of one SM.
-    pub const NVGPU_TSG_IOCTL_READ_SINGLE_SM_ERROR_STATE: Request<nvgpu_tsg_read_single_sm_error_state_args> =
-        rw(b'T', 12);
+    pub const NVGPU_TSG_IOCTL_READ_SINGLE_SM_ERROR_STATE:
+        Request<nvgpu_tsg_read_single_sm_error_state_args> = rw(b'T', 12);
 
     /// How many ways of the L2 may hold lines that are evicted last.
-    pub const NVGPU_TSG_IOCTL_SET_L2_MAX_WAYS_EVICT_LAST: Request<nvgpu_tsg_l2_max_ways_evict_last_args> =
-        w(b'T', 13);
+    pub const NVGPU_TSG_IOCTL_SET_L2_MAX_WAYS_EVICT_LAST:
+        Request<nvgpu_tsg_l2_max_ways_evict_last_args> = w(b'T', 13);
 
     /// Reads that number of ways.
-    pub const NVGPU_TSG_IOCTL_GET_L2_MAX_WAYS_EVICT_LAST: Request<nvgpu_tsg_l2_max_ways_evict_last_args> =
-        r(b'T', 14);
+    pub const NVGPU_TSG_IOCTL_GET_L2_MAX_WAYS_EVICT_LAST:
+        Request<nvgpu_tsg_l2_max_ways_evict_last_args> = r(b'T', 14);
 
     /// How much an L2 miss fetches.
-    pub const NVGPU_TSG_IOCTL_SET_L2_SECTOR_PROMOTION: Request<nvgpu_tsg_set_l2_sector_promotion_args> =
-        w(b'T', 15);
+    pub const NVGPU_TSG_IOCTL_SET_L2_SECTOR_PROMOTION:
+        Request<nvgpu_tsg_set_l2_sector_promotion_args> = w(b'T', 15);
 
     /// Puts the TSG in a scheduling domain.
-    pub const NVGPU_TSG_IOCTL_BIND_SCHEDULING_DOMAIN: Request<nvgpu_tsg_bind_scheduling_domain_args> =
-        w(b'T', 16);
+    pub const NVGPU_TSG_IOCTL_BIND_SCHEDULING_DOMAIN:
+        Request<nvgpu_tsg_bind_scheduling_domain_args> = w(b'T', 16);
 
     /// The faults of all SMs.
-    pub const NVGPU_TSG_IOCTL_READ_ALL_SM_ERROR_STATES: Request<nvgpu_tsg_read_all_sm_error_state_args> =
-        rw(b'T', 17);
+    pub const NVGPU_TSG_IOCTL_READ_ALL_SM_ERROR_STATES:
+        Request<nvgpu_tsg_read_all_sm_error_state_args> = rw(b'T', 17);
 
     /// Reserves a subcontext and ties it to an address space.
     pub const NVGPU_TSG_IOCTL_CREATE_SUBCONTEXT: Request<nvgpu_tsg_create_subcontext_args> =

@@ -1,0 +1,523 @@
+//! What `NV_ESC_RM_CONTROL` calls: controls of objects, and their parameters.
+
+use super::Control;
+use crate::declare::Module;
+
+pub(crate) const MODULE: Module = Module {
+    structs: STRUCTS,
+    flags: FLAGS,
+    bits: BITS,
+    constants: CONSTANTS,
+    controls: CONTROLS,
+    ..Module::EMPTY
+};
+
+structs! {
+    /// Parameters of [`NV0000_CTRL_CMD_SYSTEM_GET_BUILD_VERSION_V2`]: strings that end with a zero
+    /// byte.
+    pub struct NV0000_CTRL_SYSTEM_GET_BUILD_VERSION_V2_PARAMS {
+        driverVersionBuffer: [u8; 256],
+        versionBuffer: [u8; 256],
+        driverBranch: [u8; 256],
+        titleBuffer: [u8; 256],
+        changelistNumber: u32,
+        officialChangelistNumber: u32,
+    }
+
+    /// Parameters of [`NV0000_CTRL_CMD_GPU_GET_ID_INFO_V2`].
+    pub struct NV0000_CTRL_GPU_GET_ID_INFO_V2_PARAMS {
+        /// In, from `NV_ESC_CARD_INFO`.
+        gpuId: u32,
+        gpuFlags: u32,
+        deviceInstance: u32,
+        subDeviceInstance: u32,
+        sliStatus: u32,
+        boardId: u32,
+        gpuInstance: u32,
+        numaId: i32,
+    }
+
+    /// Parameters of [`NV0000_CTRL_CMD_GPU_GET_PROBED_IDS`].
+    pub struct NV0000_CTRL_GPU_GET_PROBED_IDS_PARAMS {
+        /// Out: ends with 0xffffffff.
+        gpuIds: [u32; 32],
+        excludedGpuIds: [u32; 32],
+        gpuFlags: [u32; 32],
+    }
+
+    /// Parameters of [`NV0000_CTRL_CMD_GPU_ATTACH_IDS`].
+    pub struct NV0000_CTRL_GPU_ATTACH_IDS_PARAMS {
+        /// Ends with 0xffffffff.
+        gpuIds: [u32; 32],
+        failedId: u32,
+    }
+
+    /// Parameters of [`NV0080_CTRL_CMD_GPU_GET_CLASSLIST`].
+    pub struct NV0080_CTRL_GPU_GET_CLASSLIST_PARAMS {
+        /// In: entries at `classList`, 0 to ask for their number. Out: that number.
+        numClasses: u32,
+        _pad0: u32,
+        /// Address of a `u32` per class.
+        classList: u64,
+    }
+
+    /// Parameters of [`NV0080_CTRL_CMD_GPU_GET_CLASSLIST_V2`].
+    pub struct NV0080_CTRL_GPU_GET_CLASSLIST_V2_PARAMS {
+        numClasses: u32,
+        classList: [u32; 200],
+    }
+
+    /// Parameters of [`NV2080_CTRL_CMD_GPU_GET_GID_INFO`].
+    pub struct NV2080_CTRL_GPU_GET_GID_INFO_PARAMS {
+        index: u32,
+        /// 2 for bytes, not text.
+        flags: u32,
+        /// 16 for bytes.
+        length: u32,
+        data: [u8; 256],
+    }
+
+    /// An index to ask for and the answer, in lists of controls.
+    pub struct NVXXXX_CTRL_XXX_INFO {
+        index: u32,
+        data: u32,
+    }
+
+    /// Parameters of [`NV2080_CTRL_CMD_GPU_GET_INFO_V2`].
+    pub struct NV2080_CTRL_GPU_GET_INFO_V2_PARAMS {
+        gpuInfoListSize: u32,
+        gpuInfoList: [NVXXXX_CTRL_XXX_INFO; 70],
+    }
+
+    /// Parameters of [`NV2080_CTRL_CMD_GPU_GET_ENGINES_V2`].
+    pub struct NV2080_CTRL_GPU_GET_ENGINES_V2_PARAMS {
+        engineCount: u32,
+        /// Out: `NV2080_ENGINE_TYPE_*`.
+        engineList: [u32; 84],
+    }
+
+    /// Which graphics engine is meant; zeros for the only one.
+    pub struct NV2080_CTRL_GR_ROUTE_INFO {
+        flags: u32,
+        _pad0: u32,
+        route: u64,
+    }
+
+    /// An index to ask for, one of `NV2080_CTRL_GR_INFO_INDEX_*`, and the answer.
+    pub struct NV2080_CTRL_GR_INFO {
+        index: u32,
+        data: u32,
+    }
+
+    /// Parameters of [`NV2080_CTRL_CMD_GR_GET_INFO`].
+    pub struct NV2080_CTRL_GR_GET_INFO_PARAMS {
+        grInfoListSize: u32,
+        _pad0: u32,
+        /// Address of `grInfoListSize` [`NV2080_CTRL_GR_INFO`].
+        grInfoList: u64,
+        grRouteInfo: NV2080_CTRL_GR_ROUTE_INFO,
+    }
+
+    /// Parameters of [`NV2080_CTRL_CMD_MC_GET_ARCH_INFO`].
+    pub struct NV2080_CTRL_MC_GET_ARCH_INFO_PARAMS {
+        architecture: u32,
+        implementation: u32,
+        revision: u32,
+        subRevision: u8,
+        _pad0: [u8; 3],
+    }
+
+    /// Parameters of [`NV2080_CTRL_CMD_FB_GET_INFO_V2`].
+    pub struct NV2080_CTRL_FB_GET_INFO_V2_PARAMS {
+        fbInfoListSize: u32,
+        fbInfoList: [NVXXXX_CTRL_XXX_INFO; 128],
+    }
+
+    /// Parameters of [`NV2080_CTRL_CMD_FB_FLUSH_GPU_CACHE`].
+    pub struct NV2080_CTRL_FB_FLUSH_GPU_CACHE_PARAMS {
+        addressArray: [u64; 500],
+        addressArraySize: u32,
+        addressAlign: u32,
+        memBlockSizeBytes: u64,
+        flags: u32,
+        _pad0: u32,
+    }
+
+    /// Parameters of [`NV2080_CTRL_CMD_PERF_BOOST`].
+    pub struct NV2080_CTRL_PERF_BOOST_PARAMS {
+        /// The fields `NV2080_CTRL_PERF_BOOST_FLAGS_*`.
+        flags: u32,
+        /// In seconds, 0xffffffff for ever.
+        duration: u32,
+    }
+
+    /// Parameters of [`NV2080_CTRL_CMD_CE_GET_CAPS_V2`].
+    pub struct NV2080_CTRL_CE_GET_CAPS_V2_PARAMS {
+        ceEngineType: u32,
+        capsTbl: [u8; 2],
+        _pad0: u16,
+    }
+
+    /// A pair of clocks read together.
+    pub struct NV2080_CTRL_TIMER_GPU_CPU_TIME_SAMPLE {
+        cpuTime: u64,
+        gpuTime: u64,
+    }
+
+    /// Parameters of [`NV2080_CTRL_CMD_TIMER_GET_GPU_CPU_TIME_CORRELATION_INFO`].
+    pub struct NV2080_CTRL_TIMER_GET_GPU_CPU_TIME_CORRELATION_INFO_PARAMS {
+        cpuClkId: u8,
+        sampleCount: u8,
+        _pad0: [u8; 6],
+        samples: [NV2080_CTRL_TIMER_GPU_CPU_TIME_SAMPLE; 16],
+    }
+
+    /// Parameters of [`NVA06C_CTRL_CMD_GPFIFO_SCHEDULE`].
+    pub struct NVA06C_CTRL_GPFIFO_SCHEDULE_PARAMS {
+        bEnable: u8,
+        bSkipSubmit: u8,
+        bSkipEnable: u8,
+    }
+
+    /// Parameters of [`NVA06C_CTRL_CMD_SET_TIMESLICE`] and its counterpart.
+    pub struct NVA06C_CTRL_TIMESLICE_PARAMS {
+        timesliceUs: u64,
+    }
+
+    /// Parameters of [`NVA06C_CTRL_CMD_PREEMPT`].
+    pub struct NVA06C_CTRL_PREEMPT_PARAMS {
+        bWait: u8,
+        bManualTimeout: u8,
+        _pad0: u16,
+        timeoutUs: u32,
+    }
+
+    /// Parameters of [`NVA06C_CTRL_CMD_SET_INTERLEAVE_LEVEL`] and its counterpart.
+    pub struct NVA06C_CTRL_INTERLEAVE_LEVEL_PARAMS {
+        tsgInterleaveLevel: u32,
+    }
+
+    /// Parameters of [`NVA06C_CTRL_CMD_MAKE_REALTIME`].
+    pub struct NVA06C_CTRL_MAKE_REALTIME_PARAMS {
+        bRealtime: u8,
+    }
+
+    /// Parameters of [`NVA06F_CTRL_CMD_GPFIFO_SCHEDULE`].
+    pub struct NVA06F_CTRL_GPFIFO_SCHEDULE_PARAMS {
+        bEnable: u8,
+        bSkipSubmit: u8,
+        bSkipEnable: u8,
+    }
+
+    /// Parameters of [`NVA06F_CTRL_CMD_BIND`].
+    pub struct NVA06F_CTRL_BIND_PARAMS {
+        /// One of `NV2080_ENGINE_TYPE_*`.
+        engineType: u32,
+    }
+
+    /// Parameters of [`NVA06F_CTRL_CMD_SET_ERROR_NOTIFIER`].
+    pub struct NVA06F_CTRL_SET_ERROR_NOTIFIER_PARAMS {
+        bNotifyEachChannelInTSG: u8,
+    }
+
+    /// Parameters of [`NVA06F_CTRL_CMD_STOP_CHANNEL`].
+    pub struct NVA06F_CTRL_STOP_CHANNEL_PARAMS {
+        bImmediate: u8,
+    }
+
+    /// Parameters of [`NV906F_CTRL_CMD_RESET_CHANNEL`].
+    pub struct NV906F_CTRL_CMD_RESET_CHANNEL_PARAMS {
+        engineID: u32,
+        subdeviceInstance: u32,
+        /// One of `NV906F_CTRL_CMD_RESET_CHANNEL_REASON_*`.
+        resetReason: u32,
+        bIsRcPending: u8,
+        _pad0: [u8; 3],
+    }
+
+    /// Parameters of [`NV906F_CTRL_CMD_GET_MMU_FAULT_INFO`].
+    pub struct NV906F_CTRL_GET_MMU_FAULT_INFO_PARAMS {
+        addrHi: u32,
+        addrLo: u32,
+        faultType: u32,
+        faultString: [u8; 32],
+        _pad0: u32,
+        /// Per stage; compute is the last.
+        shaderProgramVA: [u64; 7],
+    }
+
+    /// Parameters of [`NVC36F_CTRL_CMD_GPFIFO_GET_WORK_SUBMIT_TOKEN`].
+    pub struct NVC36F_CTRL_CMD_GPFIFO_GET_WORK_SUBMIT_TOKEN_PARAMS {
+        /// In: 0xffffffff. Out: what to write to the doorbell.
+        workSubmitToken: u32,
+    }
+
+    /// Parameters of [`NVC36F_CTRL_CMD_GPFIFO_SET_WORK_SUBMIT_TOKEN_NOTIF_INDEX`].
+    pub struct NVC36F_CTRL_GPFIFO_SET_WORK_SUBMIT_TOKEN_NOTIF_INDEX_PARAMS {
+        index: u32,
+    }
+
+    /// What is known about a fault of one SM.
+    pub struct NV83DE_SM_ERROR_STATE_REGISTERS {
+        hwwGlobalEsr: u32,
+        hwwWarpEsr: u32,
+        hwwWarpEsrPc: u32,
+        hwwGlobalEsrReportMask: u32,
+        hwwWarpEsrReportMask: u32,
+        _pad0: u32,
+        hwwEsrAddr: u64,
+        hwwWarpEsrPc64: u64,
+        hwwCgaEsr: u32,
+        hwwCgaEsrReportMask: u32,
+    }
+
+    /// Whether there was an MMU fault.
+    pub struct NV83DE_MMU_FAULT_INFO {
+        valid: u8,
+        _pad0: [u8; 3],
+        faultInfo: u32,
+    }
+
+    /// Parameters of [`NV83DE_CTRL_CMD_DEBUG_READ_ALL_SM_ERROR_STATES`].
+    pub struct NV83DE_CTRL_DEBUG_READ_ALL_SM_ERROR_STATES_PARAMS {
+        hTargetChannel: u32,
+        numSMsToRead: u32,
+        smErrorStateArray: [NV83DE_SM_ERROR_STATE_REGISTERS; 100],
+        mmuFaultInfo: u32,
+        mmuFault: NV83DE_MMU_FAULT_INFO,
+        /// A GPU of more than 100 SMs takes several calls.
+        startingSM: u32,
+    }
+
+    /// One MMU fault.
+    pub struct NV83DE_CTRL_DEBUG_READ_MMU_FAULT_INFO_ENTRY {
+        faultAddress: u64,
+        faultType: u32,
+        accessType: u32,
+    }
+
+    /// Parameters of [`NV83DE_CTRL_CMD_DEBUG_READ_MMU_FAULT_INFO`].
+    pub struct NV83DE_CTRL_DEBUG_READ_MMU_FAULT_INFO_PARAMS {
+        mmuFaultInfoList: [NV83DE_CTRL_DEBUG_READ_MMU_FAULT_INFO_ENTRY; 4],
+        count: u32,
+        _pad0: u32,
+    }
+
+    /// Parameters of [`NV83DE_CTRL_CMD_DEBUG_SET_EXCEPTION_MASK`].
+    pub struct NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_PARAMS {
+        exceptionMask: ExceptionMask,
+    }
+
+    /// Parameters of [`NV83DE_CTRL_CMD_DEBUG_CLEAR_ALL_SM_ERROR_STATES`].
+    pub struct NV83DE_CTRL_DEBUG_CLEAR_ALL_SM_ERROR_STATES_PARAMS {
+        hTargetChannel: u32,
+        numSMsToClear: u32,
+    }
+}
+
+flags! {
+    /// The exceptions that a debugger is told of.
+    pub struct ExceptionMask: u32 {
+        FATAL = "NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_FATAL", 0x1;
+        TRAP = "NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_TRAP", 0x2;
+        SINGLE_STEP = "NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_SINGLE_STEP", 0x4;
+        INT = "NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_INT", 0x8;
+        CILP = "NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_CILP", 0x10;
+        PREEMPTION_STARTED = "NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_PREEMPTION_STARTED", 0x20;
+        ALL = "NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_ALL", 0xffff;
+    }
+}
+
+bits! {
+    /// Fields of the flags of [`NV2080_CTRL_PERF_BOOST_PARAMS`].
+    {
+        NV2080_CTRL_PERF_BOOST_FLAGS_CMD = 1:0,
+        NV2080_CTRL_PERF_BOOST_FLAGS_CUDA = 4:4,
+        NV2080_CTRL_PERF_BOOST_FLAGS_ASYNC = 5:5,
+        NV2080_CTRL_PERF_BOOST_FLAGS_CUDA_PRIORITY = 6:6,
+    }
+}
+
+constants! {
+    /// Values of the fields of the flags of [`NV2080_CTRL_PERF_BOOST_PARAMS`].
+    u32 {
+        NV2080_CTRL_PERF_BOOST_FLAGS_CMD_CLEAR = 0,
+        NV2080_CTRL_PERF_BOOST_FLAGS_CMD_BOOST_1LEVEL = 1,
+        NV2080_CTRL_PERF_BOOST_FLAGS_CMD_BOOST_TO_MAX = 2,
+        NV2080_CTRL_PERF_BOOST_FLAGS_CUDA_NO = 0,
+        NV2080_CTRL_PERF_BOOST_FLAGS_CUDA_YES = 1,
+        NV2080_CTRL_PERF_BOOST_FLAGS_ASYNC_NO = 0,
+        NV2080_CTRL_PERF_BOOST_FLAGS_ASYNC_YES = 1,
+        NV2080_CTRL_PERF_BOOST_FLAGS_CUDA_PRIORITY_DEFAULT = 0,
+        NV2080_CTRL_PERF_BOOST_FLAGS_CUDA_PRIORITY_HIGH = 1,
+    }
+
+    /// What [`NV2080_CTRL_CMD_GR_GET_INFO`] can be asked for.
+    u32 {
+        NV2080_CTRL_GR_INFO_INDEX_THREAD_STACK_SCALING_FACTOR = 8,
+        NV2080_CTRL_GR_INFO_INDEX_SHADER_PIPE_SUB_COUNT = 9,
+        NV2080_CTRL_GR_INFO_INDEX_SM_VERSION = 0xc,
+        NV2080_CTRL_GR_INFO_INDEX_MAX_WARPS_PER_SM = 0xd,
+        NV2080_CTRL_GR_INFO_INDEX_LITTER_NUM_GPCS = 0x14,
+        NV2080_CTRL_GR_INFO_INDEX_LITTER_NUM_TPC_PER_GPC = 0x17,
+        NV2080_CTRL_GR_INFO_INDEX_LITTER_NUM_SM_PER_TPC = 0x20,
+    }
+
+    /// How often a group stands in the runlist.
+    u32 {
+        NVA06C_CTRL_INTERLEAVE_LEVEL_LOW = 0,
+        NVA06C_CTRL_INTERLEAVE_LEVEL_MEDIUM = 1,
+        NVA06C_CTRL_INTERLEAVE_LEVEL_HIGH = 2,
+    }
+
+    /// Why a channel is reset.
+    u32 {
+        NV906F_CTRL_CMD_RESET_CHANNEL_REASON_DEFAULT = 0,
+        NV906F_CTRL_CMD_RESET_CHANNEL_REASON_VERIF = 1,
+        NV906F_CTRL_CMD_RESET_CHANNEL_REASON_MMU_FLT = 2,
+    }
+
+    /// The longest time-out of [`NVA06C_CTRL_PREEMPT_PARAMS`].
+    u32 {
+        NVA06C_CTRL_CMD_PREEMPT_MAX_MANUAL_TIMEOUT_US = 0xf4240,
+    }
+}
+
+controls! {
+    /// The version of the driver. On the client, as all of `NV0000`.
+    pub const NV0000_CTRL_CMD_SYSTEM_GET_BUILD_VERSION_V2:
+        Control<NV0000_CTRL_SYSTEM_GET_BUILD_VERSION_V2_PARAMS> = new(0x13e);
+
+    /// The device and subdevice number of a GPU.
+    pub const NV0000_CTRL_CMD_GPU_GET_ID_INFO_V2: Control<NV0000_CTRL_GPU_GET_ID_INFO_V2_PARAMS> =
+        new(0x205);
+
+    /// The GPUs that the driver found.
+    pub const NV0000_CTRL_CMD_GPU_GET_PROBED_IDS: Control<NV0000_CTRL_GPU_GET_PROBED_IDS_PARAMS> =
+        new(0x214);
+
+    /// Makes the driver start GPUs.
+    pub const NV0000_CTRL_CMD_GPU_ATTACH_IDS: Control<NV0000_CTRL_GPU_ATTACH_IDS_PARAMS> =
+        new(0x215);
+
+    /// The classes of a GPU. On the device, as all of `NV0080`.
+    pub const NV0080_CTRL_CMD_GPU_GET_CLASSLIST: Control<NV0080_CTRL_GPU_GET_CLASSLIST_PARAMS> =
+        new(0x800201);
+
+    /// The same in one call.
+    pub const NV0080_CTRL_CMD_GPU_GET_CLASSLIST_V2:
+        Control<NV0080_CTRL_GPU_GET_CLASSLIST_V2_PARAMS> = new(0x800292);
+
+    /// The UUID of a GPU. On the subdevice, as all of `NV2080`.
+    pub const NV2080_CTRL_CMD_GPU_GET_GID_INFO: Control<NV2080_CTRL_GPU_GET_GID_INFO_PARAMS> =
+        new(0x2080014a);
+
+    /// What a GPU is, index by index.
+    pub const NV2080_CTRL_CMD_GPU_GET_INFO_V2: Control<NV2080_CTRL_GPU_GET_INFO_V2_PARAMS> =
+        new(0x20800102);
+
+    /// The engines of a GPU.
+    pub const NV2080_CTRL_CMD_GPU_GET_ENGINES_V2: Control<NV2080_CTRL_GPU_GET_ENGINES_V2_PARAMS> =
+        new(0x20800170);
+
+    /// What the compute engine is, index by index.
+    pub const NV2080_CTRL_CMD_GR_GET_INFO: Control<NV2080_CTRL_GR_GET_INFO_PARAMS> =
+        new(0x20801201);
+
+    /// The chip.
+    pub const NV2080_CTRL_CMD_MC_GET_ARCH_INFO: Control<NV2080_CTRL_MC_GET_ARCH_INFO_PARAMS> =
+        new(0x20801701);
+
+    /// What the video memory is, index by index.
+    pub const NV2080_CTRL_CMD_FB_GET_INFO_V2: Control<NV2080_CTRL_FB_GET_INFO_V2_PARAMS> =
+        new(0x20801303);
+
+    /// Flushes the L2 cache.
+    pub const NV2080_CTRL_CMD_FB_FLUSH_GPU_CACHE: Control<NV2080_CTRL_FB_FLUSH_GPU_CACHE_PARAMS> =
+        new(0x2080130e);
+
+    /// Raises the clocks. Without it an idle GPU answers at its lowest.
+    pub const NV2080_CTRL_CMD_PERF_BOOST: Control<NV2080_CTRL_PERF_BOOST_PARAMS> = new(0x2080200a);
+
+    /// What a copy engine can.
+    pub const NV2080_CTRL_CMD_CE_GET_CAPS_V2: Control<NV2080_CTRL_CE_GET_CAPS_V2_PARAMS> =
+        new(0x20802a03);
+
+    /// Reads the timer of the GPU and a clock of the CPU together.
+    pub const NV2080_CTRL_CMD_TIMER_GET_GPU_CPU_TIME_CORRELATION_INFO:
+        Control<NV2080_CTRL_TIMER_GET_GPU_CPU_TIME_CORRELATION_INFO_PARAMS> = new(0x20800406);
+
+    /// Lets the channels of a group run. On the group, as all of `NVA06C`.
+    pub const NVA06C_CTRL_CMD_GPFIFO_SCHEDULE: Control<NVA06C_CTRL_GPFIFO_SCHEDULE_PARAMS> =
+        new(0xa06c0101);
+
+    /// Sets the timeslice, in microseconds.
+    pub const NVA06C_CTRL_CMD_SET_TIMESLICE: Control<NVA06C_CTRL_TIMESLICE_PARAMS> =
+        new(0xa06c0103);
+
+    /// Reads the timeslice.
+    pub const NVA06C_CTRL_CMD_GET_TIMESLICE: Control<NVA06C_CTRL_TIMESLICE_PARAMS> =
+        new(0xa06c0104);
+
+    /// Takes the group off the GPU once.
+    pub const NVA06C_CTRL_CMD_PREEMPT: Control<NVA06C_CTRL_PREEMPT_PARAMS> = new(0xa06c0105);
+
+    /// How often the group stands in the runlist.
+    pub const NVA06C_CTRL_CMD_SET_INTERLEAVE_LEVEL: Control<NVA06C_CTRL_INTERLEAVE_LEVEL_PARAMS> =
+        new(0xa06c0107);
+
+    /// Reads that.
+    pub const NVA06C_CTRL_CMD_GET_INTERLEAVE_LEVEL: Control<NVA06C_CTRL_INTERLEAVE_LEVEL_PARAMS> =
+        new(0xa06c0108);
+
+    /// Puts the group before all others.
+    pub const NVA06C_CTRL_CMD_MAKE_REALTIME: Control<NVA06C_CTRL_MAKE_REALTIME_PARAMS> =
+        new(0xa06c0110);
+
+    /// Lets a channel without a group run. On the channel, as all that follow up to `NV83DE`.
+    pub const NVA06F_CTRL_CMD_GPFIFO_SCHEDULE: Control<NVA06F_CTRL_GPFIFO_SCHEDULE_PARAMS> =
+        new(0xa06f0103);
+
+    /// Ties a channel without a group to an engine.
+    pub const NVA06F_CTRL_CMD_BIND: Control<NVA06F_CTRL_BIND_PARAMS> = new(0xa06f0104);
+
+    /// Writes the error notifier.
+    pub const NVA06F_CTRL_CMD_SET_ERROR_NOTIFIER: Control<NVA06F_CTRL_SET_ERROR_NOTIFIER_PARAMS> =
+        new(0xa06f0108);
+
+    /// Stops the channel.
+    pub const NVA06F_CTRL_CMD_STOP_CHANNEL: Control<NVA06F_CTRL_STOP_CHANNEL_PARAMS> =
+        new(0xa06f0112);
+
+    /// Resets the channel.
+    pub const NV906F_CTRL_CMD_RESET_CHANNEL: Control<NV906F_CTRL_CMD_RESET_CHANNEL_PARAMS> =
+        new(0x906f0102);
+
+    /// The MMU fault of the channel; reading it clears it.
+    pub const NV906F_CTRL_CMD_GET_MMU_FAULT_INFO: Control<NV906F_CTRL_GET_MMU_FAULT_INFO_PARAMS> =
+        new(0x906f0106);
+
+    /// What to write to the doorbell.
+    pub const NVC36F_CTRL_CMD_GPFIFO_GET_WORK_SUBMIT_TOKEN:
+        Control<NVC36F_CTRL_CMD_GPFIFO_GET_WORK_SUBMIT_TOKEN_PARAMS> = new(0xc36f0108);
+
+    /// Where RM writes the token when it changes.
+    pub const NVC36F_CTRL_CMD_GPFIFO_SET_WORK_SUBMIT_TOKEN_NOTIF_INDEX:
+        Control<NVC36F_CTRL_GPFIFO_SET_WORK_SUBMIT_TOKEN_NOTIF_INDEX_PARAMS> = new(0xc36f010a);
+
+    /// The faults of the SMs. On the debugger, as all of `NV83DE`.
+    pub const NV83DE_CTRL_CMD_DEBUG_READ_ALL_SM_ERROR_STATES:
+        Control<NV83DE_CTRL_DEBUG_READ_ALL_SM_ERROR_STATES_PARAMS> = new(0x83de030c);
+
+    /// The last MMU faults.
+    pub const NV83DE_CTRL_CMD_DEBUG_READ_MMU_FAULT_INFO:
+        Control<NV83DE_CTRL_DEBUG_READ_MMU_FAULT_INFO_PARAMS> = new(0x83de0328);
+
+    /// Chooses the exceptions that the debugger is told of.
+    pub const NV83DE_CTRL_CMD_DEBUG_SET_EXCEPTION_MASK:
+        Control<NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_PARAMS> = new(0x83de0309);
+
+    /// Forgets the faults of the SMs.
+    pub const NV83DE_CTRL_CMD_DEBUG_CLEAR_ALL_SM_ERROR_STATES:
+        Control<NV83DE_CTRL_DEBUG_CLEAR_ALL_SM_ERROR_STATES_PARAMS> = new(0x83de0310);
+}
