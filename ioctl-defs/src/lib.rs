@@ -64,15 +64,15 @@
 //!
 //! # When a release changes the interface
 //!
-//! The numbers hold for L4T r36.4.2 to r36.4.4 (nvgpu, nvmap) and for branch 580 of the desktop and
-//! server driver (RM, UVM), which has no stable interface. For another release: print sizes, offsets,
-//! requests and constants of its headers with a C program (`offsetof`, `sizeof`, the request
-//! macros), for x86-64 and for aarch64, which must agree; write them over `tests/data`; run `cargo
-//! test -p doorbell-ioctl-defs` and change the declarations until it passes. The drivers switch on
-//! the complete request number: a struct that grew is a new request, and the old size gets ENOTTY
-//! (`nvmap_alloc_handle` grew from 16 to 20 bytes for r36). A release that must be supported
-//! *beside* the present one gets a second struct and a second request with the release in its
-//! name; whoever opens the node decides which to use.
+//! The numbers hold for L4T r36.4.2 to r36.4.4 (nvgpu, nvmap) and for branch 580 of the desktop
+//! and server driver (RM, UVM), which has no stable interface. For another release: print sizes,
+//! offsets, requests and constants of its headers with a C program (`offsetof`, `sizeof`, the
+//! request macros), for x86-64 and for aarch64, which must agree; write them over `tests/data`;
+//! run `cargo test -p doorbell-ioctl-defs` and change the declarations until it passes. The
+//! drivers switch on the complete request number: a struct that grew is a new request, and the old
+//! size gets ENOTTY (`nvmap_alloc_handle` grew from 16 to 20 bytes for r36). A release that must
+//! be supported *beside* the present one gets a second struct and a second request with the
+//! release in its name; whoever opens the node decides which to use.
 
 #![no_std]
 // The names are the vendor's.
