@@ -138,7 +138,7 @@ impl Compute {
             size,
             payload,
             reduction: reduces.then_some(Reduction { op, signed }),
-            timestamp: stamped.then(|| bus.clock.now()),
+            stamped,
         };
         let awaken = REPORT_SEMAPHORE_EXECUTE_AWAKEN_ENABLE.get(data)
             == REPORT_SEMAPHORE_EXECUTE_AWAKEN_ENABLE_TRUE;
@@ -173,7 +173,7 @@ impl Compute {
             size: Size::Word,
             payload: registers.get(SET_REPORT_SEMAPHORE_C).into(),
             reduction: reduces.then_some(Reduction { op, signed }),
-            timestamp: stamped.then(|| bus.clock.now()),
+            stamped,
         };
         let awaken = SET_REPORT_SEMAPHORE_D_AWAKEN_ENABLE.get(data)
             == SET_REPORT_SEMAPHORE_D_AWAKEN_ENABLE_TRUE;
@@ -184,7 +184,7 @@ impl Compute {
 fn perform(bus: &mut Bus, release: Release, awaken: bool) -> Result<(), Fault> {
     release.check().map_err(Fault::engine)?;
     release
-        .perform(bus.space)
+        .perform(bus.space, bus.clock)
         .map_err(|fault| Fault::mmu("the compute engine's semaphore release", fault))?;
     if awaken {
         bus.interrupt();

@@ -54,7 +54,11 @@ impl Copy {
     fn launch(&self, bus: &mut Bus, data: u32) -> Result<(), Fault> {
         // All objections come before the first byte moves.
         let transfer = self.transfer(data)?;
-        let release = self.release(bus, data)?;
+        let release = self.release(data)?;
+        let interrupt = LAUNCH_DMA_INTERRUPT_TYPE.get(data);
+        if interrupt > LAUNCH_DMA_INTERRUPT_TYPE_NON_BLOCKING {
+            return Err(refused(&format!("INTERRUPT_TYPE {interrupt} of LAUNCH_DMA")));
+        }
         if let Some(transfer) = transfer {
             if transfer.overlaps() {
                 bus.notice(format!(
@@ -67,17 +71,16 @@ impl Copy {
         }
         if let Some(release) = release {
             release
-                .perform(bus.space)
+                .perform(bus.space, bus.clock)
                 .map_err(|fault| Fault::mmu("the copy engine's semaphore release", fault))?;
         }
-        match LAUNCH_DMA_INTERRUPT_TYPE.get(data) {
-            LAUNCH_DMA_INTERRUPT_TYPE_NONE => {}
+        match interrupt {
             LAUNCH_DMA_INTERRUPT_TYPE_NON_BLOCKING => bus.interrupt(),
             LAUNCH_DMA_INTERRUPT_TYPE_BLOCKING => bus.notice(
                 "LAUNCH_DMA asks for a BLOCKING interrupt, which the driver logs as an error and \
                  tells nobody: NON_BLOCKING wakes a waiter",
             ),
-            other => return Err(refused(&format!("INTERRUPT_TYPE {other} of LAUNCH_DMA"))),
+            _ => {}
         }
         Ok(())
     }
@@ -117,16 +120,16 @@ impl Copy {
         }))
     }
 
-    fn release(&self, bus: &Bus, data: u32) -> Result<Option<Release>, Fault> {
+    fn release(&self, data: u32) -> Result<Option<Release>, Fault> {
         let reduces = LAUNCH_DMA_SEMAPHORE_REDUCTION_ENABLE.get(data)
             == LAUNCH_DMA_SEMAPHORE_REDUCTION_ENABLE_TRUE;
-        let timestamp = match LAUNCH_DMA_SEMAPHORE_TYPE.get(data) {
+        let stamped = match LAUNCH_DMA_SEMAPHORE_TYPE.get(data) {
             LAUNCH_DMA_SEMAPHORE_TYPE_NONE if reduces => {
                 return Err(Fault::engine("LAUNCH_DMA asks for a reduction and has no semaphore"));
             }
             LAUNCH_DMA_SEMAPHORE_TYPE_NONE => return Ok(None),
-            LAUNCH_DMA_SEMAPHORE_TYPE_RELEASE_SEMAPHORE_NO_TIMESTAMP => None,
-            LAUNCH_DMA_SEMAPHORE_TYPE_RELEASE_SEMAPHORE_WITH_TIMESTAMP => Some(bus.clock.now()),
+            LAUNCH_DMA_SEMAPHORE_TYPE_RELEASE_SEMAPHORE_NO_TIMESTAMP => false,
+            LAUNCH_DMA_SEMAPHORE_TYPE_RELEASE_SEMAPHORE_WITH_TIMESTAMP => true,
             _ => return Err(refused("SEMAPHORE_TYPE RELEASE_CONDITIONAL_INTR_SEMAPHORE")),
         };
         let registers = &self.registers;
@@ -138,7 +141,7 @@ impl Copy {
         };
         let reduction = if reduces { Some(reduction(data)?) } else { None };
         let va = registers.pair(SET_SEMAPHORE_A, SET_SEMAPHORE_B);
-        let release = Release { va, size, payload, reduction, timestamp };
+        let release = Release { va, size, payload, reduction, stamped };
         release.check().map_err(Fault::engine)?;
         Ok(Some(release))
     }

@@ -498,11 +498,12 @@ fn release(
     payload: u64,
     reduction: Option<Reduction>,
 ) -> Result<Advance, Fault> {
-    let stamped = c76f::SEM_EXECUTE_RELEASE_TIMESTAMP.get(data);
-    let timestamp = (stamped == c76f::SEM_EXECUTE_RELEASE_TIMESTAMP_EN).then(|| bus.clock.now());
-    let release = Release { va, size, payload, reduction, timestamp };
+    let stamped =
+        c76f::SEM_EXECUTE_RELEASE_TIMESTAMP.get(data) == c76f::SEM_EXECUTE_RELEASE_TIMESTAMP_EN;
+    let release = Release { va, size, payload, reduction, stamped };
     release.check().map_err(Fault::host)?;
-    release.perform(bus.space).map_err(|fault| Fault::mmu("a semaphore release", fault))?;
+    let released = release.perform(bus.space, bus.clock);
+    released.map_err(|fault| Fault::mmu("a semaphore release", fault))?;
     Ok(Advance::Worked)
 }
 

@@ -216,3 +216,138 @@ impl Space {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn memory(pages: u64) -> Arc<Memory> {
+        Memory::new("test", pages * PAGE).unwrap()
+    }
+
+    fn miss(space: &Space, va: u64) -> String {
+        space.span(va, 1, Kind::Write).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn a_miss_names_the_nearest_mapping() {
+        let mut space = Space::default();
+        assert_eq!(miss(&space, 16), "wrote 0x10, and nothing is mapped in that address space");
+        space.map(0x10_0000, memory(1), 0, PAGE, Access::ReadWrite);
+        space.map(0x20_0000, memory(2), 0, 2 * PAGE, Access::ReadWrite);
+        let cases = [
+            (0xf_ffff, "0x100000 to 0x100fff, starts 0x1 bytes above"),
+            (0x10_1000, "0x100000 to 0x100fff, ends 0x1 bytes below"),
+            (0x1f_fffc, "0x200000 to 0x201fff, starts 0x4 bytes above"),
+            (1 << 48, "0x200000 to 0x201fff, ends 0xffffffdfe001 bytes below"),
+        ];
+        for (va, part) in cases {
+            let text = miss(&space, va);
+            assert!(text.contains(part), "{text}");
+        }
+        assert!(miss(&space, 1 << 49).contains("more than 49 bits"));
+        assert!(miss(&space, u64::MAX).contains("more than 49 bits"));
+    }
+
+    #[test]
+    fn read_only_mappings_refuse_everything_else() {
+        let mut space = Space::default();
+        space.map(PAGE, memory(1), 0, PAGE, Access::ReadOnly);
+        assert_eq!(space.load_u32(PAGE), Ok(0));
+        let fault = space.store_u32(PAGE + 4, 1).unwrap_err();
+        assert_eq!(fault.to_string(), "wrote 0x1004, which is mapped read-only");
+        let fault = space.span(PAGE, 4, Kind::Atomic).unwrap_err();
+        assert_eq!(fault.reason, Reason::ReadOnly);
+    }
+
+    #[test]
+    fn the_last_page_of_the_address_space_can_be_used() {
+        let mut space = Space::default();
+        let last = (1 << ADDRESS_BITS) - PAGE;
+        space.map(last, memory(1), 0, PAGE, Access::ReadWrite);
+        space.store_u32(last + PAGE - 4, 5).unwrap();
+        assert_eq!(space.load_u32(last + PAGE - 4), Ok(5));
+    }
+
+    #[test]
+    fn words_are_read_across_mappings() {
+        let mut space = Space::default();
+        let (low, high) = (memory(1), memory(3));
+        space.map(PAGE, low.clone(), 0, PAGE, Access::ReadOnly);
+        space.map(2 * PAGE, high.clone(), PAGE, 2 * PAGE, Access::ReadOnly);
+        low.store_u32(PAGE - 4, 1);
+        high.store_u32(PAGE, 2);
+        let mut words = vec![0];
+        space.read_words(2 * PAGE - 4, 2, &mut words).unwrap();
+        assert_eq!(words, [0, 1, 2]);
+        let fault = space.read_words(4 * PAGE - 4, 2, &mut words).unwrap_err();
+        assert_eq!(fault.va, 4 * PAGE);
+    }
+
+    #[test]
+    fn bad_mappings_panic() {
+        type Mapping = (u64, u64, u64);
+        let cases: [Mapping; 10] = [
+            (0x10_0800, 0, PAGE),
+            (0x10_0000, 0x800, PAGE),
+            (0x10_0000, 0, 0x800),
+            (0x10_0000, 0, 0),
+            ((1 << 49) - PAGE, 0, 2 * PAGE),
+            (u64::MAX - PAGE + 1, 0, PAGE),
+            (0x10_0000, PAGE, 4 * PAGE),
+            (0x40_0000 - PAGE, 0, 2 * PAGE),
+            (0x40_0000 + PAGE, 0, PAGE),
+            (0x40_0000, 0, PAGE),
+        ];
+        for (va, offset, len) in cases {
+            let outcome = std::panic::catch_unwind(|| {
+                let mut space = Space::default();
+                space.map(0x40_0000, memory(2), 0, 2 * PAGE, Access::ReadWrite);
+                space.map(va, memory(4), offset, len, Access::ReadWrite);
+            });
+            assert!(outcome.is_err(), "{va:#x} {offset:#x} {len:#x}");
+        }
+    }
+
+    proptest! {
+        /// Maps and unmaps pages at random; a table of pages says what each must mean.
+        #[test]
+        fn translates_like_a_table_of_pages(
+            steps in prop::collection::vec((1..40_u64, 1..6_u64, any::<bool>()), 1..40),
+            probes in prop::collection::vec(0..45 * PAGE, 30),
+        ) {
+            let mut space = Space::default();
+            let mut table = vec![None; 64];
+            for (at, pages, map) in steps {
+                let range = at as usize..(at + pages) as usize;
+                if map && table[range.clone()].iter().all(Option::is_none) {
+                    let memory = memory(pages + 1);
+                    space.map(at * PAGE, memory.clone(), PAGE, pages * PAGE, Access::ReadWrite);
+                    for (i, page) in table[range].iter_mut().enumerate() {
+                        *page = Some((memory.clone(), i as u64 + 1, pages - i as u64));
+                    }
+                } else if !map {
+                    let starts = matches!(&table[at as usize], Some((_, 1, _)));
+                    prop_assert_eq!(space.unmap(at * PAGE), starts);
+                    if let Some((_, 1, pages)) = table[at as usize] {
+                        table[at as usize..(at + pages) as usize].fill(None);
+                    }
+                }
+                for probe in &probes {
+                    let (page, inside) = ((probe / PAGE) as usize, probe % PAGE);
+                    match (space.span(*probe, 1 << 20, Kind::Write), &table[page]) {
+                        (Ok(span), Some((memory, first, left))) => {
+                            prop_assert_eq!(span.memory.identity(), memory.identity());
+                            prop_assert_eq!(span.offset, first * PAGE + inside);
+                            prop_assert_eq!(span.len, left * PAGE - inside);
+                        }
+                        (Err(fault), None) => prop_assert_eq!(fault.va, *probe),
+                        (found, _) => panic!("{probe:#x} gave {found:?}"),
+                    }
+                }
+            }
+        }
+    }
+}

@@ -21,6 +21,8 @@ mod host;
 mod mmu;
 mod registers;
 mod semaphore;
+#[cfg(test)]
+mod tests;
 
 pub use fault::FaultCause;
 pub use mmu::Access;
@@ -377,6 +379,6 @@ impl Shaker {
         let mut z = self.0;
         z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
         z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        (((z ^ (z >> 31)) >> 32) * u64::from(limit) >> 32) as u32
+        ((((z ^ (z >> 31)) >> 32) * u64::from(limit)) >> 32) as u32
     }
 }

@@ -1,5 +1,6 @@
 //! Semaphores: words in memory that engines wait for, write and count with.
 
+use super::clock::Clock;
 use super::mmu::{Kind, MmuFault, Space};
 
 /// How wide the payload is.
@@ -149,14 +150,14 @@ pub(crate) struct Release {
     pub(crate) size: Size,
     pub(crate) payload: u64,
     pub(crate) reduction: Option<Reduction>,
-    /// With a time the release covers 16 bytes: payload, extended by zeros to 8, and time.
-    pub(crate) timestamp: Option<u64>,
+    /// The release covers 16 bytes: payload, extended by zeros to 8, and the time.
+    pub(crate) stamped: bool,
 }
 
 impl Release {
     /// What is wrong with it before any memory is touched.
     pub(crate) fn check(&self) -> Result<(), String> {
-        let bytes = if self.timestamp.is_some() { 16 } else { self.size.bytes() };
+        let bytes = if self.stamped { 16 } else { self.size.bytes() };
         if self.va % bytes != 0 {
             return Err(format!(
                 "a semaphore of {bytes} bytes at {:#x} is not aligned to its size",
@@ -175,9 +176,9 @@ impl Release {
     }
 
     /// Writes it, time first: whoever sees the payload finds everything before it in place.
-    pub(crate) fn perform(&self, space: &Space) -> Result<(), MmuFault> {
-        if let Some(time) = self.timestamp {
-            space.store_u64(self.va + 8, time)?;
+    pub(crate) fn perform(&self, space: &Space, clock: &Clock) -> Result<(), MmuFault> {
+        if self.stamped {
+            space.store_u64(self.va + 8, clock.now())?;
         }
         if let Some(reduction) = self.reduction {
             let span = space.span(self.va, self.size.bytes(), Kind::Atomic)?;
@@ -194,7 +195,7 @@ impl Release {
             return Ok(());
         }
         match self.size {
-            Size::Word if self.timestamp.is_none() => space.store_u32(self.va, self.payload as u32),
+            Size::Word if !self.stamped => space.store_u32(self.va, self.payload as u32),
             _ => space.store_u64(self.va, self.payload),
         }
     }
