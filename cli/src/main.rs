@@ -1,3 +1,48 @@
 //! The `doorbell` command.
 
-fn main() {}
+mod doctor;
+mod info;
+mod output;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Drives NVIDIA GPUs straight through their kernel driver.
+#[derive(Debug, Parser)]
+#[command(name = "doorbell", version, arg_required_else_help = true, after_help = AFTER_HELP)]
+struct Doorbell {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER_HELP: &str = "\
+Examples:
+  doorbell doctor                       would a dispatch work here, and if not, why?
+  doorbell info                         what is the GPU and what can it do?
+  doorbell emulate -- PROGRAM ARGS      run a program on the software Orin";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Tell whether a dispatch works on this machine, and what cures it if not
+    Doctor(doctor::Doctor),
+    /// Show what the GPU is and can do
+    Info(info::Info),
+}
+
+/// Tells a program which board of the software Orin it runs on.
+const EMULATED: &str = "DOORBELL_EMULATED";
+
+/// The exit status for wrong usage, as clap has it.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    let (outcome, failure) = match Doorbell::parse().command {
+        Command::Doctor(doctor) => (doctor.run().map(|works| u8::from(!works)), USAGE),
+        Command::Info(info) => (info.run().map(|()| 0), 1),
+    };
+    ExitCode::from(outcome.unwrap_or_else(|message| {
+        eprintln!("doorbell: {message}");
+        failure
+    }))
+}
