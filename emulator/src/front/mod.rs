@@ -1,0 +1,234 @@
+//! The front door: how the calls of a program reach the model, and how the model runs beside it.
+//!
+//! A program's thread gets a seccomp filter ([`filter`]); from then on the kernel stops it in the calls
+//! that may concern the board and tells the [`supervisor`], which answers from the model or tells the
+//! kernel to go on. Nothing else of a program changes: its mappings are real mappings of memfds, its
+//! descriptors real descriptors. The GPU is a second thread ([`engine`]) that watches the doorbells.
+//!
+//! Both threads stand outside the filter, and share the [`Machine`] under one lock.
+
+mod closings;
+mod engine;
+mod existence;
+mod filter;
+mod launch;
+mod notify;
+mod program;
+mod report;
+mod supervisor;
+
+use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::Duration;
+
+use hw_defs::usermode;
+use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
+
+use crate::gpu::{Event, Gpu};
+use crate::memory::Memory;
+use crate::nodes::Nodes;
+use crate::session::{Options, Unavailable};
+use closings::Closings;
+pub use launch::launch;
+pub use report::{Record, say};
+use supervisor::Supervisor;
+
+/// What the doorbell's word holds when no one has rung: no channel has this token.
+const SILENT: u32 = u32::MAX;
+
+/// The board: its driver and its GPU.
+#[derive(Debug)]
+struct Machine {
+    nodes: Nodes,
+    gpu: Gpu,
+}
+
+impl Machine {
+    /// Passes on what the GPU has done, and what there is to say.
+    fn settle(&mut self, record: &Record) {
+        for event in self.gpu.take_events() {
+            match &event {
+                Event::Fault { report, .. } => record.fault(report.clone()),
+                Event::Notice { text, .. } => record.warning(text.clone()),
+                Event::NonStallInterrupt { .. } => {}
+            }
+            self.nodes.deliver(event);
+        }
+        for warning in self.nodes.take_warnings() {
+            record.warning(warning);
+        }
+    }
+}
+
+/// What the two threads and the program's handle share.
+#[derive(Debug)]
+pub struct Shared {
+    machine: Mutex<Machine>,
+    /// How many wait for the machine. The GPU's thread, which would take it again at once, lets them
+    /// go first.
+    callers: AtomicU32,
+    /// The page of registers of each open ctrl file.
+    pages: Mutex<Vec<Arc<Memory>>>,
+    /// Counts changes of the pages and of the set of channels.
+    changes: AtomicU32,
+    stop: AtomicBool,
+    pub record: Record,
+}
+
+impl Shared {
+    fn machine(&self) -> MutexGuard<'_, Machine> {
+        self.callers.fetch_add(1, Ordering::Relaxed);
+        let machine = self.machine.lock();
+        self.callers.fetch_sub(1, Ordering::Relaxed);
+        machine.expect("the GPU's thread has not panicked")
+    }
+
+    /// The machine for the GPU's thread; none when the supervisor has panicked over it.
+    fn machine_for_gpu(&self) -> Option<MutexGuard<'_, Machine>> {
+        while self.callers.load(Ordering::Relaxed) > 0 {
+            thread::yield_now();
+        }
+        self.machine.lock().ok()
+    }
+
+    fn pages(&self) -> MutexGuard<'_, Vec<Arc<Memory>>> {
+        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Tells the GPU's thread which pages there are now. A new one is not with the program yet.
+    fn publish_pages(&self, machine: &Machine) {
+        let mut pages = self.pages();
+        let now = machine.nodes.doorbell_pages();
+        let now: Vec<_> = now.map(Arc::clone).collect();
+        for page in now.iter().filter(|page| !pages.iter().any(|old| Arc::ptr_eq(old, page))) {
+            page.store_u32(usermode::DOORBELL, SILENT);
+            page.store_u64(usermode::TIME_0, machine.gpu.time_ns());
+        }
+        *pages = now;
+    }
+}
+
+/// The two threads of a board. They end when the last filtered thread has.
+#[derive(Debug)]
+pub struct Front {
+    shared: Arc<Shared>,
+    listener: Sender<OwnedFd>,
+    ended: Receiver<()>,
+    supervisor: JoinHandle<()>,
+    engine: JoinHandle<()>,
+}
+
+/// Whose program a board serves.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    /// Threads of this process, and what they fork.
+    Here,
+    /// Another process and its descendants.
+    Elsewhere,
+}
+
+impl Front {
+    /// Starts the threads, which then wait for a filter.
+    fn start(options: Options, place: Place) -> Result<Front, Unavailable> {
+        program::check_access().map_err(Unavailable::memory)?;
+        let Options { profile, inject, log, quiet_faults } = options;
+        let machine = Machine { nodes: Nodes::new(profile, inject), gpu: Gpu::new() };
+        let shared = Arc::new(Shared {
+            machine: Mutex::new(machine),
+            callers: AtomicU32::new(0),
+            pages: Mutex::default(),
+            changes: AtomicU32::new(0),
+            stop: AtomicBool::new(false),
+            record: Record::new(log, quiet_faults),
+        });
+        let closings = Closings::new().map_err(|errno| Unavailable::resources(errno.into()))?;
+        let engine = {
+            let shared = Arc::clone(&shared);
+            spawn("orin-gpu", place, move || engine::run(&shared))?
+        };
+        let (listener, arrives) = channel();
+        let (ends, ended) = channel();
+        let supervisor = {
+            let (shared, gpu) = (Arc::clone(&shared), engine.thread().clone());
+            spawn("orin-driver", place, move || {
+                // Dropped last, also in a panic.
+                let _ends: Sender<()> = ends;
+                Supervisor::new(shared, closings, gpu, place).run(&arrives);
+            })?
+        };
+        Ok(Front { shared, listener, ended, supervisor, engine })
+    }
+
+    /// The board in this process: filters the calling thread.
+    pub fn start_here(options: Options) -> Result<Front, Unavailable> {
+        let front = Front::start(options, Place::Here)?;
+        let filter = filter::program();
+        front.attend(filter::install(&filter).map_err(Unavailable::filter)?);
+        Ok(front)
+    }
+
+    fn attend(&self, listener: OwnedFd) {
+        // A supervisor that has panicked says so itself, and the calls of the program get ENOSYS.
+        let _ = self.listener.send(listener);
+    }
+
+    pub fn shared(&self) -> &Arc<Shared> {
+        &self.shared
+    }
+
+    /// Waits until the board is no longer in use, or for this long.
+    ///
+    /// # Panics
+    /// If the model did: a fault of its own must not pass as a success of the program's.
+    pub fn wait(self, patience: Option<Duration>) {
+        if let Some(patience) = patience {
+            if self.ended.recv_timeout(patience) == Err(RecvTimeoutError::Timeout) {
+                return;
+            }
+        }
+        let supervisor = self.supervisor.join();
+        // The supervisor's panic may come of the GPU's, not the other way round.
+        if let Err(panic) = self.engine.join().and(supervisor) {
+            std::panic::resume_unwind(panic);
+        }
+    }
+}
+
+fn spawn(
+    name: &str,
+    place: Place,
+    body: impl FnOnce() + Send + 'static,
+) -> Result<JoinHandle<()>, Unavailable> {
+    let body = move || {
+        leave_signals_to_the_program();
+        let _guard = (place == Place::Elsewhere).then_some(AbortOnPanic);
+        body();
+    };
+    thread::Builder::new().name(name.to_owned()).spawn(body).map_err(Unavailable::resources)
+}
+
+/// A handler of the program's must not run on a thread of the emulator's, where its calls would reach the
+/// machine beneath. Signals that the emulator's own code raises stay.
+fn leave_signals_to_the_program() {
+    let mut signals = SigSet::all();
+    for own in [Signal::SIGSEGV, Signal::SIGBUS, Signal::SIGILL, Signal::SIGFPE] {
+        signals.remove(own);
+    }
+    // Only an unknown first argument makes it fail.
+    let _ = pthread_sigmask(SigmaskHow::SIG_SETMASK, Some(&signals), None);
+}
+
+/// A launched program would wait forever for a board whose threads have panicked; it dies with this process.
+struct AbortOnPanic;
+
+impl Drop for AbortOnPanic {
+    fn drop(&mut self) {
+        if thread::panicking() {
+            say("that was a fault of its own; the program cannot go on");
+            std::process::abort();
+        }
+    }
+}
