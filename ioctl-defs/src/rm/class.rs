@@ -166,11 +166,19 @@ structs! {
         bPriv: u8,
     }
 
-    /// Parameters of the copy classes.
+    /// Parameters of the copy classes. Without them a channel of Hopper moves to the runlist of the
+    /// graphics engine.
     pub struct NVB0B5_ALLOCATION_PARAMETERS {
+        /// [`NVB0B5_ALLOCATION_PARAMETERS_VERSION_1`]; with 0, `engineType` counts copy engines.
         version: u32,
         /// One of `NV2080_ENGINE_TYPE_COPY*`.
         engineType: u32,
+    }
+
+    /// Parameters of [`NV_CONFIDENTIAL_COMPUTE`].
+    pub struct NV_CONFIDENTIAL_COMPUTE_ALLOC_PARAMS {
+        /// The client.
+        hClient: u32,
     }
 
     /// Parameters of [`GT200_DEBUGGER`].
@@ -187,6 +195,7 @@ structs! {
         hSrcResource: u32,
         /// [`NV01_EVENT_OS_EVENT`].
         hClass: u32,
+        /// What to be told of, and flags `NV01_EVENT_*`.
         notifyIndex: u32,
         /// The fd, for an OS event.
         data: u64,
@@ -425,6 +434,25 @@ constants! {
         NV_CHANNELGPFIFO_NOTIFICATION_TYPE__SIZE_1 = 3,
     }
 
+    /// The version of [`NVB0B5_ALLOCATION_PARAMETERS`] that has an engine type.
+    u32 {
+        NVB0B5_ALLOCATION_PARAMETERS_VERSION_1 = 1,
+    }
+
+    /// An event of a subdevice: the interrupt that a host method or an engine raises without
+    /// stopping.
+    u32 {
+        NV2080_NOTIFIERS_FIFO_EVENT_MTHD = 35,
+    }
+
+    /// Flags beside the index of an event: tell of one subdevice only, keep no record of what
+    /// happened, come straight from the interrupt.
+    u32 {
+        NV01_EVENT_NONSTALL_INTR = 0x8000000,
+        NV01_EVENT_WITHOUT_EVENT_DATA = 0x10000000,
+        NV01_EVENT_SUBDEVICE_SPECIFIC = 0x20000000,
+    }
+
     /// What memory is for.
     u32 {
         NVOS32_TYPE_IMAGE = 0,
@@ -519,13 +547,22 @@ classes! {
     /// A channel of Hopper.
     pub const HOPPER_CHANNEL_GPFIFO_A: Class<NV_CHANNEL_ALLOC_PARAMS> = new(0xc86f);
 
+    /// Compute of GA100; below the channel.
+    pub const AMPERE_COMPUTE_A: Class<()> = new(0xc6c0);
+
     /// Compute of GA10x and of Orin; below the channel.
     pub const AMPERE_COMPUTE_B: Class<()> = new(0xc7c0);
+
+    /// Compute of Ada; below the channel.
+    pub const ADA_COMPUTE_A: Class<()> = new(0xc9c0);
 
     /// Compute of Hopper; below the channel.
     pub const HOPPER_COMPUTE_A: Class<()> = new(0xcbc0);
 
-    /// Copies of GA10x and of Orin; below the channel.
+    /// Copies of GA100; below the channel.
+    pub const AMPERE_DMA_COPY_A: Class<NVB0B5_ALLOCATION_PARAMETERS> = new(0xc6b5);
+
+    /// Copies of GA10x, of Ada and of Orin; below the channel.
     pub const AMPERE_DMA_COPY_B: Class<NVB0B5_ALLOCATION_PARAMETERS> = new(0xc7b5);
 
     /// Copies of Hopper; below the channel.
@@ -542,6 +579,9 @@ classes! {
 
     /// The page of the doorbell; below the subdevice.
     pub const HOPPER_USERMODE_A: Class<NV_HOPPER_USERMODE_A_PARAMS> = new(0xc661);
+
+    /// Whether memory is encrypted; below the client.
+    pub const NV_CONFIDENTIAL_COMPUTE: Class<NV_CONFIDENTIAL_COMPUTE_ALLOC_PARAMS> = new(0xcb33);
 
     /// What faults are decoded with; below the device.
     pub const GT200_DEBUGGER: Class<NV83DE_ALLOC_PARAMETERS> = new(0x83de);

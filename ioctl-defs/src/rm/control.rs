@@ -70,11 +70,19 @@ structs! {
     /// Parameters of [`NV2080_CTRL_CMD_GPU_GET_GID_INFO`].
     pub struct NV2080_CTRL_GPU_GET_GID_INFO_PARAMS {
         index: u32,
-        /// 2 for bytes, not text.
+        /// [`NV2080_GPU_CMD_GPU_GET_GID_FLAGS_FORMAT_BINARY`], or text.
         flags: u32,
         /// 16 for bytes.
         length: u32,
         data: [u8; 256],
+    }
+
+    /// Parameters of [`NV2080_CTRL_CMD_GPU_GET_NAME_STRING`].
+    pub struct NV2080_CTRL_GPU_GET_NAME_STRING_PARAMS {
+        gpuNameStringFlags: u32,
+        /// Ends with a zero byte. Twice as long where the flags ask for 16-bit characters.
+        ascii "gpuNameString.ascii": [u8; 64],
+        _pad0: [u8; 64],
     }
 
     /// An index to ask for and the answer, in lists of controls.
@@ -118,6 +126,17 @@ structs! {
         grRouteInfo: NV2080_CTRL_GR_ROUTE_INFO,
     }
 
+    /// Parameters of [`NV2080_CTRL_CMD_GR_GET_GLOBAL_SM_ORDER`].
+    pub struct NV2080_CTRL_GR_GET_GLOBAL_SM_ORDER_PARAMS {
+        /// Out: nine numbers that say where an SM is.
+        globalSmId: [[u16; 9]; 512],
+        /// Out: the SMs that are switched on.
+        numSm: u16,
+        numTpc: u16,
+        _pad0: u32,
+        grRouteInfo: NV2080_CTRL_GR_ROUTE_INFO,
+    }
+
     /// Parameters of [`NV2080_CTRL_CMD_MC_GET_ARCH_INFO`].
     pub struct NV2080_CTRL_MC_GET_ARCH_INFO_PARAMS {
         architecture: u32,
@@ -154,6 +173,7 @@ structs! {
     /// Parameters of [`NV2080_CTRL_CMD_CE_GET_CAPS_V2`].
     pub struct NV2080_CTRL_CE_GET_CAPS_V2_PARAMS {
         ceEngineType: u32,
+        /// The first byte: flags `NV2080_CTRL_CE_CAPS_*`.
         capsTbl: [u8; 2],
         _pad0: u16,
     }
@@ -308,6 +328,16 @@ structs! {
         exceptionMask: ExceptionMask,
     }
 
+    /// Parameters of [`NV_CONF_COMPUTE_CTRL_CMD_SYSTEM_GET_CAPABILITIES`].
+    pub struct NV_CONF_COMPUTE_CTRL_CMD_SYSTEM_GET_CAPABILITIES_PARAMS {
+        cpuCapability: u8,
+        gpusCapability: u8,
+        environment: u8,
+        /// One of `NV_CONF_COMPUTE_SYSTEM_FEATURE_*`.
+        ccFeature: u8,
+        devToolsMode: u8,
+    }
+
     /// Parameters of [`NV83DE_CTRL_CMD_DEBUG_CLEAR_ALL_SM_ERROR_STATES`].
     pub struct NV83DE_CTRL_DEBUG_CLEAR_ALL_SM_ERROR_STATES_PARAMS {
         hTargetChannel: u32,
@@ -363,6 +393,35 @@ constants! {
         NV2080_CTRL_GR_INFO_INDEX_LITTER_NUM_SM_PER_TPC = 0x20,
     }
 
+    /// What [`NV2080_CTRL_CMD_FB_GET_INFO_V2`] can be asked for; in bytes.
+    u32 {
+        NV2080_CTRL_FB_INFO_INDEX_L2CACHE_SIZE = 0x1b,
+    }
+
+    /// The form of a UUID.
+    u32 {
+        NV2080_GPU_CMD_GPU_GET_GID_FLAGS_FORMAT_BINARY = 2,
+    }
+
+    /// What a copy engine is: part of the graphics engine, one that others share, one for reading
+    /// or writing main memory.
+    u8 {
+        NV2080_CTRL_CE_CAPS_CE_GRCE = 0x1,
+        NV2080_CTRL_CE_CAPS_CE_SHARED = 0x2,
+        NV2080_CTRL_CE_CAPS_CE_SYSMEM_READ = 0x4,
+        NV2080_CTRL_CE_CAPS_CE_SYSMEM_WRITE = 0x8,
+        NV2080_CTRL_CE_CAPS_CE_NVLINK_P2P = 0x10,
+        NV2080_CTRL_CE_CAPS_CE_SYSMEM = 0x20,
+        NV2080_CTRL_CE_CAPS_CE_P2P = 0x40,
+    }
+
+    /// Whether the GPUs protect their memory.
+    u8 {
+        NV_CONF_COMPUTE_SYSTEM_FEATURE_DISABLED = 0,
+        NV_CONF_COMPUTE_SYSTEM_FEATURE_APM_ENABLED = 1,
+        NV_CONF_COMPUTE_SYSTEM_FEATURE_HCC_ENABLED = 2,
+    }
+
     /// How often a group stands in the runlist.
     u32 {
         NVA06C_CTRL_INTERLEAVE_LEVEL_LOW = 0,
@@ -412,6 +471,10 @@ controls! {
     pub const NV2080_CTRL_CMD_GPU_GET_GID_INFO: Control<NV2080_CTRL_GPU_GET_GID_INFO_PARAMS> =
         new(0x2080014a);
 
+    /// The name of a GPU.
+    pub const NV2080_CTRL_CMD_GPU_GET_NAME_STRING: Control<NV2080_CTRL_GPU_GET_NAME_STRING_PARAMS> =
+        new(0x20800110);
+
     /// What a GPU is, index by index.
     pub const NV2080_CTRL_CMD_GPU_GET_INFO_V2: Control<NV2080_CTRL_GPU_GET_INFO_V2_PARAMS> =
         new(0x20800102);
@@ -423,6 +486,10 @@ controls! {
     /// What the compute engine is, index by index.
     pub const NV2080_CTRL_CMD_GR_GET_INFO: Control<NV2080_CTRL_GR_GET_INFO_PARAMS> =
         new(0x20801201);
+
+    /// The SMs of the compute engine.
+    pub const NV2080_CTRL_CMD_GR_GET_GLOBAL_SM_ORDER: Control<NV2080_CTRL_GR_GET_GLOBAL_SM_ORDER_PARAMS> =
+        new(0x2080121b);
 
     /// The chip.
     pub const NV2080_CTRL_CMD_MC_GET_ARCH_INFO: Control<NV2080_CTRL_MC_GET_ARCH_INFO_PARAMS> =
@@ -504,6 +571,10 @@ controls! {
     /// Where RM writes the token when it changes.
     pub const NVC36F_CTRL_CMD_GPFIFO_SET_WORK_SUBMIT_TOKEN_NOTIF_INDEX:
         Control<NVC36F_CTRL_GPFIFO_SET_WORK_SUBMIT_TOKEN_NOTIF_INDEX_PARAMS> = new(0xc36f010a);
+
+    /// Whether memory is encrypted. On the object of confidential computing.
+    pub const NV_CONF_COMPUTE_CTRL_CMD_SYSTEM_GET_CAPABILITIES: Control<NV_CONF_COMPUTE_CTRL_CMD_SYSTEM_GET_CAPABILITIES_PARAMS> =
+        new(0xcb330101);
 
     /// The faults of the SMs. On the debugger, as all of `NV83DE`.
     pub const NV83DE_CTRL_CMD_DEBUG_READ_ALL_SM_ERROR_STATES:
