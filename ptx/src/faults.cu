@@ -26,8 +26,9 @@ extern "C" __global__ void read_local_at(uint32_t *out, uint32_t offset) {
 
 extern "C" __global__ void trap() { asm volatile("trap;"); }
 
-// Jumps to an address: unmapped for a fetch fault, or memory full of anything for an illegal instruction.
-extern "C" __global__ void jump_to(void (*address)()) { address(); }
+// Jumps by an offset from this kernel's own start, for that is how function pointers count: to nowhere for a fetch
+// fault, to a buffer of zeros for an illegal instruction, to 8 for a misaligned program counter.
+extern "C" __global__ void jump_to(void (*offset)()) { offset(); }
 
 // One thread of many reads a bad address, the others are at work: any grid, any block.
 extern "C" __global__ void one_bad_thread(uint32_t *out, const volatile uint32_t *address, uint32_t bad) {
