@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use hw_defs::c7c0::*;
 
+use super::channel::{Bus, Work};
 use super::fault::Fault;
-use super::host::Bus;
 use super::registers::{Registers, Table, offsets};
 use super::semaphore::{Op, Reduction, Release, Size};
 
@@ -23,7 +23,13 @@ impl Default for Compute {
 }
 
 impl Compute {
-    pub(super) fn method(&mut self, bus: &mut Bus, offset: u32, data: u32) -> Result<(), Fault> {
+    /// Takes a word; what the engine has to do because of it.
+    pub(super) fn method(
+        &mut self,
+        bus: &mut Bus,
+        offset: u32,
+        data: u32,
+    ) -> Result<Option<Work>, Fault> {
         offsets!(c7c0: NOTIFY, LOAD_MME_INSTRUCTION_RAM, LOAD_MME_START_ADDRESS_RAM,
             SET_GLOBAL_RENDER_ENABLE_C, SET_RENDER_ENABLE_C, SET_RENDER_ENABLE_OVERRIDE,
             REPORT_SEMAPHORE_EXECUTE, LAUNCH_DMA, LOAD_INLINE_DATA, CHECK_COMPUTE_CLASS_VERSION,
@@ -34,26 +40,26 @@ impl Compute {
             CALL_MME_DATA);
         let method = self.registers.write(offset, data).map_err(Fault::engine)?;
         match method.offset {
-            REPORT_SEMAPHORE_EXECUTE => self.report(bus, data),
-            SET_REPORT_SEMAPHORE_D => self.old_report(bus, data),
+            REPORT_SEMAPHORE_EXECUTE => self.report(data).map(Some),
+            SET_REPORT_SEMAPHORE_D => self.old_report(data).map(Some),
             SEND_SIGNALING_PCAS2_B => match SEND_SIGNALING_PCAS2_B_PCAS_ACTION.get(data) {
-                SEND_SIGNALING_PCAS2_B_PCAS_ACTION_NOP => Ok(()),
-                _ => self.launch(),
+                SEND_SIGNALING_PCAS2_B_PCAS_ACTION_NOP => Ok(None),
+                _ => self.launch().map(Some),
             },
-            SEND_SIGNALING_PCAS_B => self.launch(),
+            SEND_SIGNALING_PCAS_B => self.launch().map(Some),
             SEND_PCAS_B => {
                 bus.notice("SEND_PCAS_B does nothing on this class: use SEND_SIGNALING_PCAS2_B");
-                Ok(())
+                Ok(None)
             }
             SET_GLOBAL_RENDER_ENABLE_C | SET_RENDER_ENABLE_C
                 if data == SET_RENDER_ENABLE_C_MODE_TRUE =>
             {
-                Ok(())
+                Ok(None)
             }
             SET_RENDER_ENABLE_OVERRIDE if data != SET_RENDER_ENABLE_OVERRIDE_MODE_NEVER_RENDER => {
-                Ok(())
+                Ok(None)
             }
-            SET_QMD_VIRTUALIZATION_CONTROL if data == 0 => Ok(()),
+            SET_QMD_VIRTUALIZATION_CONTROL if data == 0 => Ok(None),
             // What would have an effect, and has none here, must not pass for state.
             NOTIFY
             | LOAD_MME_INSTRUCTION_RAM
@@ -80,19 +86,19 @@ impl Compute {
                 method.name
             ))),
             // State for kernels, and caches and pipes, of which there are none to flush.
-            _ => Ok(()),
+            _ => Ok(None),
         }
     }
 
     /// A launch descriptor arrives.
-    fn launch(&self) -> Result<(), Fault> {
+    fn launch(&self) -> Result<Work, Fault> {
         let qmd = u64::from(self.registers.get(SEND_PCAS_A)) << 8;
         Err(Fault::engine(format!(
             "this software Orin cannot run kernels yet: a launch with its QMD at {qmd:#x}"
         )))
     }
 
-    fn report(&self, bus: &mut Bus, data: u32) -> Result<(), Fault> {
+    fn report(&self, data: u32) -> Result<Work, Fault> {
         let registers = &self.registers;
         match REPORT_SEMAPHORE_EXECUTE_OPERATION.get(data) {
             REPORT_SEMAPHORE_EXECUTE_OPERATION_RELEASE => {}
@@ -142,10 +148,11 @@ impl Compute {
         };
         let awaken = REPORT_SEMAPHORE_EXECUTE_AWAKEN_ENABLE.get(data)
             == REPORT_SEMAPHORE_EXECUTE_AWAKEN_ENABLE_TRUE;
-        perform(bus, release, awaken)
+        release.check().map_err(Fault::engine)?;
+        Ok(Work::Report(release, awaken))
     }
 
-    fn old_report(&self, bus: &mut Bus, data: u32) -> Result<(), Fault> {
+    fn old_report(&self, data: u32) -> Result<Work, Fault> {
         let registers = &self.registers;
         match SET_REPORT_SEMAPHORE_D_OPERATION.get(data) {
             SET_REPORT_SEMAPHORE_D_OPERATION_RELEASE => {}
@@ -177,19 +184,9 @@ impl Compute {
         };
         let awaken = SET_REPORT_SEMAPHORE_D_AWAKEN_ENABLE.get(data)
             == SET_REPORT_SEMAPHORE_D_AWAKEN_ENABLE_TRUE;
-        perform(bus, release, awaken)
+        release.check().map_err(Fault::engine)?;
+        Ok(Work::Report(release, awaken))
     }
-}
-
-fn perform(bus: &mut Bus, release: Release, awaken: bool) -> Result<(), Fault> {
-    release.check().map_err(Fault::engine)?;
-    release
-        .perform(bus.space, bus.clock)
-        .map_err(|fault| Fault::mmu("the compute engine's semaphore release", fault))?;
-    if awaken {
-        bus.interrupt();
-    }
-    Ok(())
 }
 
 /// The engine numbers its reductions in an order of its own, the same for both kinds of report.

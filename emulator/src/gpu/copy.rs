@@ -5,8 +5,8 @@ use std::sync::LazyLock;
 
 use hw_defs::c7b5::*;
 
+use super::channel::{Bus, Work};
 use super::fault::Fault;
-use super::host::Bus;
 use super::mmu::{Kind, Space};
 use super::registers::{Registers, Table, offsets};
 use super::semaphore::{Op, Reduction, Release, Size};
@@ -23,6 +23,16 @@ impl Default for Copy {
     }
 }
 
+/// One LAUNCH_DMA: everything it needs, taken from the registers when it was sent.
+#[derive(Debug)]
+pub(super) struct Job {
+    transfer: Option<Transfer>,
+    /// PIPELINED: does not wait for the copies before it.
+    pipelined: bool,
+    release: Option<Release>,
+    interrupt: u32,
+}
+
 /// Rectangles of bytes; a plain copy is one line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Transfer {
@@ -35,60 +45,40 @@ struct Transfer {
 }
 
 impl Copy {
-    pub(super) fn method(&mut self, bus: &mut Bus, offset: u32, data: u32) -> Result<(), Fault> {
+    /// Takes a word; what the engine has to do because of it.
+    pub(super) fn method(&mut self, offset: u32, data: u32) -> Result<Option<Work>, Fault> {
         offsets!(c7b5: LAUNCH_DMA, SET_RENDER_ENABLE_C, SET_MONITORED_FENCE_TYPE,
             SET_SRC_PHYS_MODE, SET_DST_PHYS_MODE);
         let method = self.registers.write(offset, data).map_err(Fault::engine)?;
         match method.offset {
-            LAUNCH_DMA => self.launch(bus, data),
+            LAUNCH_DMA => Ok(Some(Work::Copy(self.job(data)?))),
             SET_RENDER_ENABLE_C if data != SET_RENDER_ENABLE_C_MODE_TRUE => {
                 Err(refused("SET_RENDER_ENABLE_C with a mode other than TRUE"))
             }
             SET_MONITORED_FENCE_TYPE | SET_SRC_PHYS_MODE | SET_DST_PHYS_MODE => {
                 Err(refused(method.name))
             }
-            _ => Ok(()),
+            _ => Ok(None),
         }
     }
 
-    fn launch(&self, bus: &mut Bus, data: u32) -> Result<(), Fault> {
-        // All objections come before the first byte moves.
-        let transfer = self.transfer(data)?;
-        let release = self.release(data)?;
+    fn job(&self, data: u32) -> Result<Job, Fault> {
         let interrupt = LAUNCH_DMA_INTERRUPT_TYPE.get(data);
         if interrupt > LAUNCH_DMA_INTERRUPT_TYPE_NON_BLOCKING {
             return Err(refused(&format!("INTERRUPT_TYPE {interrupt} of LAUNCH_DMA")));
         }
-        if let Some(transfer) = transfer {
-            if transfer.overlaps() {
-                bus.notice(format!(
-                    "LAUNCH_DMA copies {:#x} to {:#x} over a range that overlaps itself: the \
-                     hardware promises nothing about the result",
-                    transfer.from, transfer.to
-                ));
-            }
-            transfer.run(bus.space)?;
-        }
-        if let Some(release) = release {
-            release
-                .perform(bus.space, bus.clock)
-                .map_err(|fault| Fault::mmu("the copy engine's semaphore release", fault))?;
-        }
-        match interrupt {
-            LAUNCH_DMA_INTERRUPT_TYPE_NON_BLOCKING => bus.interrupt(),
-            LAUNCH_DMA_INTERRUPT_TYPE_BLOCKING => bus.notice(
-                "LAUNCH_DMA asks for a BLOCKING interrupt, which the driver logs as an error and \
-                 tells nobody: NON_BLOCKING wakes a waiter",
-            ),
-            _ => {}
-        }
-        Ok(())
+        let kind = LAUNCH_DMA_DATA_TRANSFER_TYPE.get(data);
+        Ok(Job {
+            transfer: self.transfer(data)?,
+            pipelined: kind == LAUNCH_DMA_DATA_TRANSFER_TYPE_PIPELINED,
+            release: self.release(data)?,
+            interrupt,
+        })
     }
 
     fn transfer(&self, data: u32) -> Result<Option<Transfer>, Fault> {
         match LAUNCH_DMA_DATA_TRANSFER_TYPE.get(data) {
             LAUNCH_DMA_DATA_TRANSFER_TYPE_NONE => return Ok(None),
-            // One copy ends before the next starts, so there is nothing to overlap with.
             LAUNCH_DMA_DATA_TRANSFER_TYPE_PIPELINED
             | LAUNCH_DMA_DATA_TRANSFER_TYPE_NON_PIPELINED => {}
             other => return Err(refused(&format!("DATA_TRANSFER_TYPE {other} of LAUNCH_DMA"))),
@@ -165,6 +155,41 @@ fn reduction(data: u32) -> Result<Reduction, Fault> {
     };
     let sign = LAUNCH_DMA_SEMAPHORE_REDUCTION_SIGN.get(data);
     Ok(Reduction { op, signed: sign == LAUNCH_DMA_SEMAPHORE_REDUCTION_SIGN_SIGNED })
+}
+
+impl Job {
+    /// A pipelined copy may be done before those sent earlier; what it releases or whom it wakes may
+    /// not.
+    pub(super) fn may_overtake(&self) -> bool {
+        self.pipelined && self.release.is_none() && self.interrupt == LAUNCH_DMA_INTERRUPT_TYPE_NONE
+    }
+
+    pub(super) fn run(self, bus: &mut Bus) -> Result<(), Fault> {
+        if let Some(transfer) = self.transfer {
+            if transfer.overlaps() {
+                bus.notice(format!(
+                    "LAUNCH_DMA copies {:#x} to {:#x} over a range that overlaps itself: the \
+                     hardware promises nothing about the result",
+                    transfer.from, transfer.to
+                ));
+            }
+            transfer.run(bus.space)?;
+        }
+        if let Some(release) = self.release {
+            release
+                .perform(bus.space, bus.clock)
+                .map_err(|fault| Fault::mmu("the copy engine's semaphore release", fault))?;
+        }
+        match self.interrupt {
+            LAUNCH_DMA_INTERRUPT_TYPE_NON_BLOCKING => bus.interrupt(),
+            LAUNCH_DMA_INTERRUPT_TYPE_BLOCKING => bus.notice(
+                "LAUNCH_DMA asks for a BLOCKING interrupt, which the driver logs as an error and \
+                 tells nobody: NON_BLOCKING wakes a waiter",
+            ),
+            _ => {}
+        }
+        Ok(())
+    }
 }
 
 impl Transfer {

@@ -9,14 +9,16 @@ use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
 use crate::memory::Memory;
+use channel::{Advance, Bus, Channel};
 use clock::{Clock, time_of_day};
-use host::{Advance, Bus, Channel};
 use mmu::Space;
 
+mod channel;
 mod clock;
 mod compute;
 mod copy;
 mod fault;
+mod fetch;
 mod host;
 mod mmu;
 mod registers;
@@ -139,8 +141,9 @@ impl Gpu {
         }
     }
 
-    /// From now on channels take turns of a few methods each, in an order that `seed` decides: for
-    /// tests that must not depend on who comes first. Without it a channel runs until it waits.
+    /// From now on channels take turns of a few methods each, and engines run behind the host
+    /// engine, both in an order that `seed` decides: for finding what works by luck only. Without
+    /// it a channel runs until it waits, and engines do at once what they are told.
     pub fn shake(&mut self, seed: u64) {
         self.shaker = Some(Shaker(seed));
     }
@@ -237,7 +240,7 @@ impl Gpu {
     pub fn doorbell(&mut self, token: u32) -> bool {
         let Some(channel) = self.channels.get_mut(&token) else { return false };
         if !channel.dead {
-            channel.ring();
+            channel.fetcher.ring();
             if !channel.queued {
                 channel.queued = true;
                 self.queue.push_back(token);
@@ -291,6 +294,7 @@ impl Gpu {
             tsg: channel.tsg,
             channel: id,
             classes: binding.map_or(&[], |binding| &binding.classes),
+            shaker: self.shaker.as_mut(),
         };
         let mut used = 0;
         while used < budget {
@@ -306,7 +310,7 @@ impl Gpu {
                     return (used, false);
                 }
                 Err(fault) => {
-                    let (tsg, place) = (channel.tsg, channel.position());
+                    let (tsg, place) = (channel.tsg, channel.fetcher.position());
                     let report = format!(
                         "channel {id} of TSG {tsg} died of an {}: {} ({place})",
                         fault.cause, fault.text
@@ -316,7 +320,7 @@ impl Gpu {
                 }
             }
         }
-        channel.park(bus.space);
+        channel.fetcher.park(bus.space);
         (used, true)
     }
 

@@ -6,16 +6,17 @@ use super::*;
 
 use c7b5::*;
 
-const PITCH: u32 = LAUNCH_DMA_SRC_MEMORY_LAYOUT.mask() | LAUNCH_DMA_DST_MEMORY_LAYOUT.mask();
-const PIPELINED: u32 = LAUNCH_DMA_DATA_TRANSFER_TYPE_PIPELINED;
-const NON_PIPELINED: u32 = LAUNCH_DMA_DATA_TRANSFER_TYPE_NON_PIPELINED;
+pub(super) const PITCH: u32 =
+    LAUNCH_DMA_SRC_MEMORY_LAYOUT.mask() | LAUNCH_DMA_DST_MEMORY_LAYOUT.mask();
+pub(super) const PIPELINED: u32 = LAUNCH_DMA_DATA_TRANSFER_TYPE_PIPELINED;
+pub(super) const NON_PIPELINED: u32 = LAUNCH_DMA_DATA_TRANSFER_TYPE_NON_PIPELINED;
 const PLAIN: u32 = PITCH | NON_PIPELINED;
-const ONE_WORD: u32 =
+pub(super) const ONE_WORD: u32 =
     LAUNCH_DMA_SEMAPHORE_TYPE.set(LAUNCH_DMA_SEMAPHORE_TYPE_RELEASE_ONE_WORD_SEMAPHORE);
 const FOUR_WORD: u32 =
     LAUNCH_DMA_SEMAPHORE_TYPE.set(LAUNCH_DMA_SEMAPHORE_TYPE_RELEASE_FOUR_WORD_SEMAPHORE);
 
-fn launch(flags: u32) -> Vec<u32> {
+pub(super) fn launch(flags: u32) -> Vec<u32> {
     send(4, LAUNCH_DMA, &[flags])
 }
 
@@ -27,11 +28,11 @@ fn rectangle(from: u64, to: u64, pitches: [u32; 2], line: u32, lines: u32) -> Ve
     send(4, OFFSET_IN_UPPER, &words)
 }
 
-fn line(from: u64, to: u64, len: u32) -> Vec<u32> {
+pub(super) fn line(from: u64, to: u64, len: u32) -> Vec<u32> {
     rectangle(from, to, [0, 0], len, 0)
 }
 
-fn semaphore_at(va: u64, payload: u64) -> Vec<u32> {
+pub(super) fn semaphore_at(va: u64, payload: u64) -> Vec<u32> {
     let ([va_hi, va_lo], [hi, lo]) = (halves(va), halves(payload));
     send(4, SET_SEMAPHORE_A, &[va_hi, va_lo, lo, hi])
 }

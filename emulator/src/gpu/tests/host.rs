@@ -105,7 +105,12 @@ fn control_entries() {
     assert_eq!(bench.word(0), 1);
 
     let crc = Entry::control(hw_defs::gpfifo::GP_ENTRY1_OPCODE_PB_CRC, 0, Sync::Proceed);
-    for (entry, part) in [(crc, "PB_CRC"), (nop | 1 << 32, "ILLEGAL"), (1 << 40, "Reserved")] {
+    for (entry, part) in [
+        (crc, "PB_CRC"),
+        (nop | 1 << 32, "ILLEGAL"),
+        (1 << 40, "sets reserved bits 0x10000000000"),
+        (9 << 32, "unknown opcode 0x9"),
+    ] {
         let mut bench = Bench::new();
         bench.enter(0, entry);
         bench.ring(0);
@@ -117,13 +122,15 @@ fn control_entries() {
 
 #[test]
 fn garbage_in_the_ring_is_a_fault() {
-    for bit in [1, 40] {
+    for (bit, part) in
+        [(0, "conditional fetch"), (1, "reserved bits 0x2"), (40, "reserved bits 0x10000000000")]
+    {
         let mut bench = Bench::new();
         bench.enter(0, Entry::encode(PUSH_VA, 1, Level::Main, Sync::Proceed) | 1 << bit);
         bench.ring(0);
         let (code, report) = bench.settled_fault();
         assert_eq!(code, 32, "bit {bit}");
-        says(&report, &["ring entry 0", "Reserved"]);
+        says(&report, &["ring entry 0", part]);
     }
 }
 
@@ -207,10 +214,10 @@ fn every_kind_of_header() {
     assert_eq!(bench.word(0x10), 3);
 
     for (word, part) in [
-        (0, "SecOp(0)"),
-        (push::inc(0, NOP, 1) | 1 << 12, "Reserved"),
-        (push::inc(0, NOP, 1) & !(1 << 16), "ZeroCount"),
-        (push::END_PB_SEGMENT | 1, "Reserved"),
+        (0, "SEC_OP has no value 0"),
+        (push::inc(0, NOP, 1) | 1 << 12, "reserved bits 0x1000"),
+        (push::inc(0, NOP, 1) & !(1 << 16), "announces no data"),
+        (push::END_PB_SEGMENT | 1, "reserved bits 0x1"),
     ] {
         let (code, report) = Bench::new().fault(&[vec![word]]);
         assert_eq!(code, 32);

@@ -2,6 +2,7 @@
 
 use proptest::prelude::*;
 
+use super::copy::{NON_PIPELINED, ONE_WORD, PIPELINED, PITCH, launch, line, semaphore_at};
 use super::*;
 
 #[test]
@@ -105,5 +106,99 @@ proptest! {
         }
         prop_assert_eq!(bench.gpu.take_events(), []);
         prop_assert_eq!(bench.word(0), lanes.len() as u32);
+    }
+}
+
+/// Runs `parts` in the order that `seed` decides and reports whether, when the word at 0x100 first
+/// was 1, the word at 0x80 had been copied.
+fn copied_when_released(seed: u64, parts: &[Vec<u32>]) -> bool {
+    let mut bench = Bench::new();
+    bench.gpu.shake(seed);
+    bench.data.store_u32(0, 0x1234);
+    bench.submit(parts);
+    while bench.word(0x100) != 1 {
+        assert_eq!(bench.gpu.step(1), Progress::Worked);
+    }
+    let copied = bench.word(0x80) == 0x1234;
+    assert_eq!(bench.settle(), Progress::Idle);
+    assert_eq!(bench.word(0x80), 0x1234, "in the end it always is");
+    assert_eq!(bench.gpu.take_events(), []);
+    copied
+}
+
+#[test]
+fn a_release_that_does_not_wait_may_come_before_the_copy() {
+    let release_with = |flags| {
+        let parts = [
+            copy_class(),
+            line(DATA_VA, DATA_VA + 0x80, 4),
+            launch(PITCH | NON_PIPELINED),
+            semaphore(DATA_VA + 0x100, 1, c76f::SEM_EXECUTE_OPERATION_RELEASE | flags),
+        ];
+        (0..100).filter(|seed| copied_when_released(*seed, &parts)).count()
+    };
+    assert!((1..90).contains(&release_with(0)));
+    assert_eq!(release_with(c76f::SEM_EXECUTE_RELEASE_WFI.mask()), 100);
+}
+
+#[test]
+fn everything_that_waits_for_idle_does() {
+    let release = || release(DATA_VA + 0x100, 1);
+    for (i, wait) in [
+        send(0, c76f::WFI, &[c76f::WFI_SCOPE_ALL]),
+        send(0, c76f::SET_REFERENCE, &[1]),
+        // The engine releases in order, and the host engine waits for that.
+        [semaphore_at(DATA_VA + 0x40, 7), launch(ONE_WORD), acquire(DATA_VA + 0x40, 7)].concat(),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        for seed in 0..100 {
+            let parts = [
+                copy_class(),
+                line(DATA_VA, DATA_VA + 0x80, 4),
+                launch(PITCH | NON_PIPELINED),
+                wait.clone(),
+                release(),
+            ];
+            assert!(copied_when_released(seed, &parts), "wait {i}, seed {seed}");
+        }
+    }
+}
+
+#[test]
+fn pipelined_copies_do_not_wait_for_each_other() {
+    let right = |kind| {
+        let chain = |seed| {
+            let mut bench = Bench::new();
+            bench.gpu.shake(seed);
+            bench.data.store_u32(0, 0x1234);
+            let mut parts = vec![copy_class()];
+            for i in 0..3 {
+                parts.push(line(DATA_VA + i * 4, DATA_VA + i * 4 + 4, 4));
+                parts.push(launch(PITCH | kind));
+            }
+            bench.execute(&parts);
+            bench.word(12) == 0x1234
+        };
+        (0..100).filter(|seed| chain(*seed)).count()
+    };
+    assert!((1..90).contains(&right(PIPELINED)));
+    assert_eq!(right(NON_PIPELINED), 100);
+}
+
+#[test]
+fn a_fault_of_an_engine_that_runs_behind_kills_all_the_same() {
+    for seed in 0..20 {
+        let mut bench = Bench::new();
+        bench.gpu.shake(seed);
+        let (code, report) = bench.fault(&[
+            copy_class(),
+            line(0x1000, DATA_VA, 4),
+            launch(PITCH | NON_PIPELINED),
+            release(DATA_VA, 1),
+        ]);
+        assert_eq!(code, 31);
+        says(&report, &["the copy engine read 0x1000"]);
     }
 }
