@@ -34,7 +34,7 @@ pub(super) fn is_compute(class: u32) -> bool {
 #[derive(Debug)]
 pub(super) enum Setup {
     /// The program's own, with a doorbell. Both buffers live as long as the channel.
-    Usermode { ring: u64, _ring: Arc<Buffer>, _userd: Arc<Buffer> },
+    Usermode { ring: u64, _ring: Arc<Buffer>, userd: Arc<Buffer> },
     /// The driver's, which submits to it.
     Kernel { ring: u64, entries: u32 },
 }
@@ -170,7 +170,7 @@ impl Nodes {
             call.gpu.lose_notifiers();
         }
         self.channels.get_mut(id).setup =
-            Some(Setup::Usermode { ring: address, _ring: ring, _userd: userd });
+            Some(Setup::Usermode { ring: address, _ring: ring, userd });
         Ok(())
     }
 

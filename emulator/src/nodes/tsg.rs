@@ -99,6 +99,16 @@ impl Tsgs {
         self.listeners.retain(|other| !Arc::ptr_eq(other, event));
     }
 
+    #[cfg(test)]
+    pub fn count(&self) -> usize {
+        self.by_id.len()
+    }
+
+    #[cfg(test)]
+    pub fn listeners(&self) -> usize {
+        self.listeners.len()
+    }
+
     /// Wakes who waits for an interrupt of this TSG.
     pub fn interrupt(&self, tsg: u32) {
         let blocking = |listener: &&Arc<EventFile>| {

@@ -81,6 +81,16 @@ impl Nvmap {
         id
     }
 
+    #[cfg(test)]
+    pub fn memory_of(&self, client: u32, id: u32) -> Arc<Memory> {
+        self.handle(client, id).and_then(|handle| handle.buffer.memory()).unwrap()
+    }
+
+    #[cfg(test)]
+    pub fn free_bytes(&self, heap: u32) -> u64 {
+        self.free[&heap].load(std::sync::atomic::Ordering::Relaxed)
+    }
+
     fn handle(&self, client: u32, id: u32) -> Option<&Handle> {
         self.clients.get(&client)?.handles.get(&id)
     }
