@@ -48,6 +48,7 @@ pub mod memory;
 pub mod nodes;
 pub mod profile;
 mod session;
+pub mod sm;
 pub mod va;
 
 pub use front::launch;

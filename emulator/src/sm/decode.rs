@@ -1,0 +1,282 @@
+//! A 128-bit word is one row of the table, with every bit accounted for, or an error.
+
+use super::Arch;
+use super::table::*;
+use std::fmt;
+
+/// A legal instruction word.
+#[derive(Clone, Copy, Debug)]
+pub struct Decoded {
+    pub(crate) arch: Arch,
+    pub(crate) word: u128,
+    pub(crate) row: &'static Row,
+    pub(crate) form: u8,
+}
+
+/// Why a word is no legal instruction.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Illegal {
+    /// No instruction has this 12-bit opcode.
+    Opcode(u128),
+    /// A modifier of the named instruction has a value that means nothing.
+    Modifier(u128, &'static str),
+    /// Bits that the named instruction does not use are set, or fixed bits have another value.
+    Reserved(u128, &'static str, u128),
+    /// A register of a pair or a quadruple is not aligned, or runs past the last one.
+    Register(u128, &'static str),
+}
+
+impl fmt::Display for Illegal {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Illegal::Opcode(word) => {
+                write!(f, "{word:032x}: unknown opcode {:03x}", word & 0xfff)
+            }
+            Illegal::Modifier(word, name) => {
+                write!(f, "{word:032x}: {name} with a meaningless modifier")
+            }
+            Illegal::Reserved(word, name, bits) => {
+                write!(f, "{word:032x}: {name} with reserved bits {bits:x}")
+            }
+            Illegal::Register(word, name) => {
+                write!(f, "{word:032x}: {name} with a misaligned register")
+            }
+        }
+    }
+}
+
+impl std::error::Error for Illegal {}
+
+impl Decoded {
+    /// Whether the instruction can also run: its registers are aligned and its combination of modifiers
+    /// is one that the hardware has.
+    pub fn check(&self) -> Result<(), Illegal> {
+        super::lower::lower(self).map(drop)
+    }
+}
+
+/// Decodes one word, strictly.
+pub fn decode(arch: Arch, word: u128) -> Result<Decoded, Illegal> {
+    let (row, form) = lookup(arch, word).ok_or(Illegal::Opcode(word))?;
+    let decoded = Decoded { arch, word, row, form };
+    let mut known = 0xfff | GUARD.mask() | GUARD_NOT.mask() | SCHEDULING.mask();
+    let mut wrong = 0;
+    for modifier in row.modifiers {
+        known |= modifier.mask();
+        if modifier.name(word).is_none() {
+            return Err(Illegal::Modifier(word, row.name));
+        }
+    }
+    for operand in row.operands {
+        known |= decoded.mask(operand);
+        if let Operand::Fixed(field, value) = *operand
+            && field.get(word) != value
+        {
+            wrong |= field.mask();
+        }
+        if decoded.bad_halves(operand) {
+            return Err(Illegal::Modifier(word, row.name));
+        }
+    }
+    // Bit 91 says that the slot holds a uniform register; the form and the row say the same.
+    if !matches!(row.code, Code::Whole(_)) {
+        known |= UNIFORM.mask();
+        let expected = row.uniform() || form >= 6;
+        if (UNIFORM.get(word) == 1) != expected {
+            wrong |= UNIFORM.mask();
+        }
+    }
+    wrong |= word & !known;
+    if wrong != 0 {
+        return Err(Illegal::Reserved(word, row.name, wrong));
+    }
+    Ok(decoded)
+}
+
+/// Where a source of an arithmetic instruction lives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    A,
+    Reg32,
+    Imm32,
+    Const32,
+    Ureg32,
+    Reg64,
+}
+
+/// Negation, absolute value and halves of one place.
+#[derive(Clone, Copy)]
+pub(crate) struct ModFields {
+    pub(crate) neg: Option<Field>,
+    pub(crate) abs: Option<Field>,
+    pub(crate) halves: Option<Field>,
+}
+
+impl Decoded {
+    pub(crate) fn get(&self, field: Field) -> u64 {
+        field.get(self.word)
+    }
+
+    pub(crate) fn bit(&self, at: u8) -> bool {
+        self.word >> at & 1 == 1
+    }
+
+    /// The index of the guard predicate and whether it is negated.
+    pub(crate) fn guard(&self) -> (u8, bool) {
+        (self.get(GUARD) as u8, self.get(GUARD_NOT) == 1)
+    }
+
+    fn slot32(&self) -> Place {
+        match self.form {
+            0 | 1 => Place::Reg32,
+            2 | 4 => Place::Imm32,
+            3 | 5 => Place::Const32,
+            _ => Place::Ureg32,
+        }
+    }
+
+    /// Where a source operand is read from.
+    pub(crate) fn place(&self, operand: &Operand) -> Place {
+        let swapped = matches!(self.form, 2 | 3 | 7);
+        match operand {
+            Operand::A(_) => Place::A,
+            Operand::B(_) if swapped => Place::Reg64,
+            Operand::C(_) if !swapped => Place::Reg64,
+            Operand::B64(_) if self.form == 1 => Place::Reg64,
+            _ => self.slot32(),
+        }
+    }
+
+    /// The modifier bits of a source at `place`.
+    pub(crate) fn mod_fields(&self, mods: Mods, place: Place) -> ModFields {
+        let (neg, abs, halves) = match (place, mods) {
+            (Place::A, _) => (A_NEG, A_ABS, A_HALVES),
+            (Place::Reg64, Mods::Half) => (SLOT64_HALF_NEG, SLOT64_HALF_ABS, SLOT64_HALVES),
+            (Place::Reg64, _) => (SLOT64_NEG, SLOT64_ABS, SLOT64_HALVES),
+            _ => (SLOT32_NEG, SLOT32_ABS, SLOT32_HALVES),
+        };
+        let usable = place != Place::Imm32;
+        let when = |on: bool, field| (usable && on).then_some(field);
+        ModFields {
+            neg: when(mods != Mods::None, neg),
+            abs: when(matches!(mods, Mods::Float | Mods::Half), abs),
+            halves: when(mods == Mods::Half, halves),
+        }
+    }
+
+    fn source_mask(&self, operand: &Operand, mods: Mods) -> u128 {
+        let place = self.place(operand);
+        let uniform = self.row.uniform();
+        let base = match place {
+            Place::A if uniform => USRC_A.mask(),
+            Place::A => SRC_A.mask(),
+            Place::Reg32 if uniform => SLOT32_UREG.mask(),
+            Place::Reg32 => SLOT32_REG.mask(),
+            Place::Imm32 => SLOT32_IMM.mask(),
+            Place::Const32 => CONST_OFFSET.mask() | CONST_BANK.mask(),
+            Place::Ureg32 => SLOT32_UREG.mask(),
+            Place::Reg64 if uniform => SLOT64_UREG.mask(),
+            Place::Reg64 => SLOT64_REG.mask(),
+        };
+        let fields = self.mod_fields(mods, place);
+        [fields.neg, fields.abs, fields.halves]
+            .into_iter()
+            .flatten()
+            .fold(base, |mask, field| mask | field.mask())
+    }
+
+    /// A choice of halves that takes one f32 is not a packed pair.
+    fn bad_halves(&self, operand: &Operand) -> bool {
+        let (Operand::A(mods) | Operand::B(mods) | Operand::C(mods) | Operand::B32(mods)) =
+            *operand
+        else {
+            return false;
+        };
+        let fields = self.mod_fields(mods, self.place(operand));
+        fields.halves.is_some_and(|field| self.get(field) == 1)
+    }
+
+    /// The bits that an operand occupies.
+    fn mask(&self, operand: &Operand) -> u128 {
+        let bits = |hi, lo| Field::new(hi, lo).mask();
+        let predicate = |lo: u8, neg: u8| bits(lo + 2, lo) | 1 << neg;
+        match *operand {
+            Operand::Dst | Operand::DstNotZero => DST.mask(),
+            Operand::A(mods)
+            | Operand::B(mods)
+            | Operand::C(mods)
+            | Operand::B32(mods)
+            | Operand::B64(mods) => self.source_mask(operand, mods),
+            Operand::Reg(lo) | Operand::RegNotZero(lo) => bits(lo + 7, lo),
+            Operand::Ureg(lo) => bits(lo + 5, lo),
+            Operand::UDst => UDST.mask(),
+            Operand::PDst(lo, _) | Operand::UPDst(lo, _) => bits(lo + 2, lo),
+            Operand::P(lo, neg, _) | Operand::UP(lo, neg, _) => predicate(lo, neg),
+            Operand::PInverted(lo, neg, _) => predicate(lo, neg),
+            Operand::PThird => bits(71, 67),
+            Operand::Table1 => PLOP_LOW.mask() | PLOP_HIGH.mask(),
+            Operand::Table2 => PLOP_SECOND.mask(),
+            Operand::Number(field) | Operand::Part(field) => field.mask(),
+            Operand::Bar(lo) => bits(lo + 3, lo),
+            Operand::Special => SPECIAL.mask(),
+            Operand::Target | Operand::RegTarget => {
+                let low = match self.arch {
+                    Arch::Sm87 => 0,
+                    Arch::Sm90 => TARGET_LOW.mask(),
+                };
+                let base = match operand {
+                    Operand::RegTarget => SRC_A.mask(),
+                    _ => 0,
+                };
+                low | base | TARGET_HIGH.mask()
+            }
+            Operand::ShortTarget => SHORT_TARGET.mask(),
+            Operand::Constant => {
+                let index = if self.row.kind == Kind::Uldc { 0 } else { SRC_A.mask() };
+                index | CONST_OFFSET.mask() | CONST_BANK.mask()
+            }
+            Operand::Global { ur } => {
+                let uniform = match ur {
+                    // The two bits above the register mark a descriptor on atomics.
+                    Some(64) => bits(71, 64) | DESCRIPTOR.mask(),
+                    Some(lo) => bits(lo + 5, lo) | DESCRIPTOR.mask(),
+                    None => 0,
+                };
+                // Bit 101 tells the disassembler of Ampere to print the descriptor.
+                SRC_A.mask() | OFFSET24.mask() | uniform | bits(101, 101)
+            }
+            Operand::Window { ur, scaled } => {
+                let uniform = match ur {
+                    Some(lo) if self.bit(91) => bits(lo + 5, lo) | UNIFORM.mask(),
+                    _ => 0,
+                };
+                let scale = if scaled { SCALE.mask() } else { 0 };
+                SRC_A.mask() | OFFSET24.mask() | scale | uniform
+            }
+            Operand::CopyTarget => DST.mask() | COPY_SHARED_OFFSET.mask(),
+            Operand::CopySource => {
+                SRC_A.mask()
+                    | COPY_GLOBAL_OFFSET.mask()
+                    | SLOT64_UREG.mask()
+                    | DESCRIPTOR.mask()
+                    | bits(101, 101)
+            }
+            Operand::CacheLine => SRC_A.mask() | SLOT32_IMM.mask(),
+            Operand::BarrierId if self.word & 0xfff == 0x51d => SLOT32_REG.mask(),
+            Operand::BarrierId => BARRIER_ID.mask(),
+            Operand::BarrierCount if self.word & 0xfff == 0x91d => SLOT32_REG.mask(),
+            Operand::BarrierCount => BARRIER_COUNT.mask(),
+            Operand::DivergenceMask => bits(29, 24) | bits(30, 30) | UNIFORM.mask(),
+            Operand::Fixed(field, _) | Operand::Hint(field) => field.mask(),
+        }
+    }
+
+    /// Where a relative branch goes, counted from the next instruction.
+    pub(crate) fn relative(&self) -> i64 {
+        let high = TARGET_HIGH.signed(self.word);
+        match self.arch {
+            Arch::Sm87 => high * 4,
+            Arch::Sm90 => (high * 256 + self.get(TARGET_LOW) as i64) * 4,
+        }
+    }
+}

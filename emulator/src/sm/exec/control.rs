@@ -1,0 +1,298 @@
+//! Control flow, convergence, named barriers and special registers.
+
+use super::block::Shared;
+use super::fault::{FaultKind, Step, trap};
+use super::hot::{Flow, branch, first_lane};
+use super::warp::{Group, On, Warp};
+use crate::sm::op::*;
+
+/// The running lanes `mask` leave for good.
+fn exit(w: &mut Warp, e: &mut Shared, mask: u32) -> Flow {
+    let next = w.now.pc + 1;
+    w.live &= !mask;
+    w.now.mask &= !mask;
+    w.now.pc = next;
+    e.live[w.index as usize] = w.live;
+    w.check_all();
+    // Barriers of the block count the living only.
+    e.touched = 0xffff;
+    match w.now.mask {
+        0 => Flow::Yield,
+        _ => Flow::Moved,
+    }
+}
+
+/// The value that a register has in the first of some lanes.
+fn first(w: &Warp, row: u16, exec: u32) -> u32 {
+    w.regs[row as usize][exec.trailing_zeros() as usize & 31]
+}
+
+fn given(w: &Warp, given: Given, exec: u32) -> u32 {
+    match given {
+        Given::Number(n) => n,
+        Given::Reg(row) => first(w, row, exec),
+    }
+}
+
+/// Sends each lane of `taken` to its own target.
+fn scatter(
+    w: &mut Warp,
+    e: &Shared,
+    taken: u32,
+    target: impl Fn(&Warp, usize) -> u64,
+) -> Step<Flow> {
+    let next = w.now.pc + 1;
+    let rest = w.now.mask & !taken;
+    let mut left = taken;
+    let mut groups = [Group { pc: 0, mask: 0 }; 32];
+    let mut count = 0;
+    while left != 0 {
+        let lane = left.trailing_zeros() as usize;
+        let goal = target(w, lane);
+        let same = (lane..32)
+            .filter(|l| left >> l & 1 == 1 && target(w, *l) == goal)
+            .fold(0, |mask, l| mask | 1 << l);
+        left &= !same;
+        let offset = goal.wrapping_sub(e.program.base());
+        if offset % 16 != 0 || offset / 16 > u64::from(u32::MAX / 2) {
+            return first_lane(FaultKind::OutsideCode, same, goal);
+        }
+        groups[count] = Group { pc: (offset / 16) as u32, mask: same };
+        count += 1;
+    }
+    match (count, rest) {
+        (0, _) => return Ok(Flow::Next),
+        (1, _) => return Ok(branch(w, taken, groups[0].pc)),
+        _ => {}
+    }
+    for group in &groups[..count] {
+        w.resume(*group);
+    }
+    if rest != 0 {
+        w.resume(Group { pc: next, mask: rest });
+    }
+    w.now.mask = 0;
+    Ok(Flow::Moved)
+}
+
+/// The address of the instruction after the current one.
+fn after(w: &Warp, e: &Shared) -> u64 {
+    e.program.base() + (u64::from(w.now.pc) + 1) * 16
+}
+
+pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
+    match *op {
+        Op::Exit { also } => match exec & w.mask(also) {
+            0 => Ok(Flow::Next),
+            leaving => Ok(exit(w, e, leaving)),
+        },
+        Op::Call { to, also } => {
+            let taken = exec & w.mask(also);
+            let target = (w.now.pc + 1).wrapping_add_signed(to);
+            Ok(branch(w, taken, target))
+        }
+        Op::Brx { base, offset, also } | Op::CallReg { base, offset, also } => {
+            let taken = exec & w.mask(also);
+            let origin = after(w, e).wrapping_add_signed(offset);
+            scatter(w, e, taken, |w, lane| origin.wrapping_add(w.pair(base, lane)))
+        }
+        Op::Ret { base, offset, absolute, also } => {
+            let taken = exec & w.mask(also);
+            let origin = match absolute {
+                true => 0,
+                false => after(w, e).wrapping_add_signed(offset),
+            };
+            scatter(w, e, taken, |w, lane| origin.wrapping_add(w.pair(base, lane)))
+        }
+        Op::Trap { number } => trap(FaultKind::Trap(number)),
+        Op::Bssy { bar, also } => {
+            let lanes = exec & w.mask(also);
+            w.bars[bar as usize] = lanes;
+            Ok(Flow::Next)
+        }
+        Op::Bsync { bar, also } => {
+            // Lanes that the barrier does not name go through.
+            let lanes = exec & w.mask(also) & w.bars[bar as usize];
+            Ok(wait(w, lanes, On::Bar(bar), |w| w.check_bar(bar)))
+        }
+        Op::Break { bar, also } => {
+            let lanes = exec & w.mask(also);
+            w.bars[bar as usize] &= !lanes;
+            w.check_bar(bar);
+            Ok(Flow::Next)
+        }
+        Op::BarToReg { d, bar, clear } => {
+            let value = w.bars[bar as usize];
+            w.write(d, exec, &[value; 32]);
+            if clear {
+                w.bars[bar as usize] = 0;
+            }
+            Ok(Flow::Next)
+        }
+        Op::RegToBar { bar, s } => {
+            w.bars[bar as usize] = first(w, s, exec);
+            w.check_bar(bar);
+            Ok(Flow::Next)
+        }
+        Op::NumberToBar { bar, value } => {
+            w.bars[bar as usize] = value;
+            w.check_bar(bar);
+            Ok(Flow::Next)
+        }
+        Op::BarToBar { d, s, clear } => {
+            w.bars[d as usize] = w.bars[s as usize];
+            if clear {
+                w.bars[s as usize] = 0;
+            }
+            w.check_bar(d);
+            Ok(Flow::Next)
+        }
+        Op::WarpSync { mask, also } => warp_sync(w, mask, exec & w.mask(also)),
+        Op::Barrier { mode, id, count, from } => barrier(w, e, (mode, id, count, from), exec),
+        Op::BarrierResult { d, p } => {
+            let (count, yes) = w.reduced;
+            w.write(d, exec, &[count; 32]);
+            w.set_pred(p, exec, if yes { u32::MAX } else { 0 });
+            Ok(Flow::Next)
+        }
+        Op::Special { d, index, wide } => {
+            let low: [u32; 32] = std::array::from_fn(|lane| special(w, e, index, lane));
+            w.write(d, exec, &low);
+            if wide && d != SINK {
+                // The 64-bit counters have their upper halves in the next special register.
+                let high = match index {
+                    0x50 | 0x52 => special(w, e, index + 1, 0),
+                    _ => 0,
+                };
+                w.write(d + 1, exec, &[high; 32]);
+            }
+            Ok(Flow::Next)
+        }
+        Op::SpecialU { d, index } => {
+            let lane = exec.trailing_zeros() as usize & 31;
+            w.uregs[d as usize] = special(w, e, index, lane);
+            Ok(Flow::Next)
+        }
+        Op::Lepc { d } => {
+            let here = after(w, e) - 16;
+            for lane in 0..32 {
+                if exec >> lane & 1 == 1 {
+                    w.set_pair(d, lane, here);
+                }
+            }
+            Ok(Flow::Next)
+        }
+        _ => unreachable!("every other instruction has its room"),
+    }
+}
+
+/// The lanes of `lanes` wait; `check` frees them if nobody is missing.
+fn wait(w: &mut Warp, lanes: u32, on: On, check: impl FnOnce(&mut Warp)) -> Flow {
+    if lanes == 0 {
+        return Flow::Next;
+    }
+    let next = w.now.pc + 1;
+    if lanes == w.now.mask && w.ready.is_empty() && w.waiting.is_empty() {
+        // The usual case: nobody else is on the way.
+        if let On::Bar(bar) = on
+            && w.bars[bar as usize] & w.live & !lanes == 0
+        {
+            w.bars[bar as usize] &= !lanes;
+            return Flow::Next;
+        }
+    }
+    w.now.pc = next;
+    w.wait(lanes, next, on);
+    check(w);
+    Flow::Moved
+}
+
+/// The lanes of `exec` wait for those that their masks name.
+fn warp_sync(w: &mut Warp, mask: Given, exec: u32) -> Step<Flow> {
+    let next = w.now.pc + 1;
+    let mut left = exec;
+    while left != 0 {
+        // Lanes with different masks form groups of their own.
+        let lane = left.trailing_zeros();
+        let named = given(w, mask, 1 << lane);
+        let same = match mask {
+            Given::Number(_) => left,
+            Given::Reg(row) => (0..32)
+                .filter(|l| left >> l & 1 == 1 && w.regs[row as usize][*l] == named)
+                .fold(0, |lanes, l| lanes | 1 << l),
+        };
+        left &= !same;
+        if named & w.live & !same == 0 && same == w.now.mask {
+            return Ok(Flow::Next);
+        }
+        w.now.pc = next;
+        w.wait(same, next, On::Sync(named));
+    }
+    w.check_sync();
+    Ok(Flow::Moved)
+}
+
+fn barrier(
+    w: &mut Warp,
+    e: &mut Shared,
+    (mode, id, count, from): (BarrierMode, Given, Given, Pred),
+    exec: u32,
+) -> Step<Flow> {
+    let id = given(w, id, exec);
+    let needed = given(w, count, exec);
+    if id >= e.launch.barriers.min(16) {
+        return trap(FaultKind::Barrier { id, allocated: e.launch.barriers });
+    }
+    let named = &mut e.named[id as usize];
+    named.arrived[w.index as usize] |= exec;
+    if needed != 0 {
+        named.needed = needed;
+    }
+    if !matches!(mode, BarrierMode::Wait | BarrierMode::Arrive) {
+        named.count_true += (exec & w.mask(from)).count_ones();
+        named.all = mode == BarrierMode::AllTrue;
+    }
+    let next = w.now.pc + 1;
+    if mode != BarrierMode::Arrive {
+        w.wait(exec, next, On::Named(id as u8));
+    }
+    w.now.pc = next;
+    if named.complete(e.live) {
+        e.touched |= 1 << id;
+        return Ok(Flow::Yield);
+    }
+    Ok(Flow::Moved)
+}
+
+/// The value of a special register in one lane.
+fn special(w: &Warp, e: &Shared, index: u8, lane: usize) -> u32 {
+    let thread = w.index * 32 + lane as u32;
+    let [x, y, z] = e.launch.block;
+    let bit = 1u32 << lane;
+    let time = e.launch.time_ns + e.clock;
+    match index {
+        0x00 => lane as u32,
+        // Warp number and multiprocessor as the compilers take them apart.
+        0x03 => w.index << 8 | e.launch.sm << 20,
+        0x21 => thread % x,
+        0x22 => thread / x % y,
+        0x23 => thread / (x * y) % z.max(1),
+        0x20 => (thread % x) | ((thread / x % y) << 16) | ((thread / (x * y)) << 26),
+        0x25..=0x27 => e.launch.index[index as usize - 0x25],
+        0x2e => e.launch.shared_window as u32,
+        0x2f => (e.launch.shared_window >> 32) as u32,
+        0x30 => e.launch.local_window as u32,
+        0x31 => (e.launch.local_window >> 32) as u32,
+        0x38 => bit,
+        0x39 => bit - 1,
+        0x3a => bit | (bit - 1),
+        0x3b => !(bit | (bit - 1)),
+        0x3c => !(bit - 1),
+        0x43 => e.launch.sm,
+        0x01 | 0x50 => e.clock as u32,
+        0x51 => (e.clock >> 32) as u32,
+        0x52 => time as u32,
+        0x53 => (time >> 32) as u32,
+        _ => 0,
+    }
+}

@@ -1,0 +1,504 @@
+//! The instruction loop, with the instructions that fill kernels written so that the compiler turns
+//! each into a few vector instructions over all 32 lanes.
+//!
+//! The loop is compiled twice on x86-64: for any processor, and for those with AVX2 and FMA, where a
+//! fused multiply-add is one instruction instead of a library call.
+
+use super::block::{Shared, draw};
+use super::fault::{FaultKind, Step, Trap, lane_trap, trap};
+use super::warp::{Group, Warp};
+use super::{general, memory};
+use crate::sm::meaning::{float, half, integer};
+use crate::sm::op::*;
+use crate::sm::program::PAGE;
+
+/// Why a warp stopped running.
+pub(crate) enum Stop {
+    /// Its turn is over, or it has nothing to run.
+    Turn,
+    Trap(Box<Trap>),
+}
+
+/// Where control is after an instruction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Flow {
+    /// At the next instruction.
+    Next,
+    /// Elsewhere: the program counter or the group has changed.
+    Moved,
+    /// Elsewhere, and the block should look at its barriers.
+    Yield,
+}
+
+/// Runs a warp for about `turn` instructions.
+pub(crate) fn run(warp: &mut Warp, shared: &mut Shared, turn: u64) -> Stop {
+    #[cfg(target_arch = "x86_64")]
+    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
+        // SAFETY: the processor has both features.
+        return unsafe { run_avx2(warp, shared, turn) };
+    }
+    run_here(warp, shared, turn)
+}
+
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+unsafe fn run_avx2(warp: &mut Warp, shared: &mut Shared, turn: u64) -> Stop {
+    run_here(warp, shared, turn)
+}
+
+#[inline(always)]
+fn run_here(w: &mut Warp, e: &mut Shared, turn: u64) -> Stop {
+    match steps(w, e, turn) {
+        Ok(()) => Stop::Turn,
+        Err(trap) => Stop::Trap(trap),
+    }
+}
+
+#[inline(always)]
+fn steps(w: &mut Warp, e: &mut Shared, turn: u64) -> Step<()> {
+    let end = e.clock + turn;
+    let allocated = e.launch.registers.min(u32::from(ZERO)) as u16;
+    let program = e.program;
+    while e.clock < end {
+        if w.now.mask == 0 {
+            let nth = e.random.as_mut().map(|state| draw(state) as usize);
+            if !w.pick(nth) {
+                return Ok(());
+            }
+        }
+        let page_index = w.now.pc as usize / PAGE;
+        let first = (page_index * PAGE) as u32;
+        let Some(page) = program.page(page_index) else {
+            return trap(FaultKind::OutsideCode);
+        };
+        if page.get((w.now.pc - first) as usize).is_none() {
+            return trap(FaultKind::OutsideCode);
+        }
+        while let Some(inst) = page.get(w.now.pc.wrapping_sub(first) as usize) {
+            if e.clock >= end {
+                return Ok(());
+            }
+            e.clock += 1;
+            let exec = w.now.mask & w.mask(inst.guard);
+            if exec == 0 {
+                w.now.pc += 1;
+                continue;
+            }
+            if inst.registers > allocated {
+                return trap(FaultKind::Register { allocated: e.launch.registers });
+            }
+            match step(w, e, inst, exec)? {
+                Flow::Next => w.now.pc += 1,
+                Flow::Moved => {
+                    if w.now.mask == 0 {
+                        break;
+                    }
+                }
+                Flow::Yield => return Ok(()),
+            }
+        }
+    }
+    Ok(())
+}
+
+/// The sign handling of a float source: bits to keep, bits to flip.
+#[inline(always)]
+pub(crate) fn float_mods(s: Src) -> (u32, u32) {
+    (if s.abs { 0x7fff_ffff } else { u32::MAX }, if s.neg { 0x8000_0000 } else { 0 })
+}
+
+/// The value of a source that is the same in all lanes.
+#[inline(always)]
+pub(crate) fn scalar(w: &Warp, e: &Shared, s: Src) -> Step<u32> {
+    match s.from {
+        From::Imm | From::Reg => Ok(s.value),
+        From::Ureg => Ok(w.uregs[s.index as usize & 63]),
+        From::Const => memory::constant(e, s.index, s.value as usize),
+    }
+}
+
+/// The row of a source; what is no register is spread over the `nth` scratch row first.
+#[inline(always)]
+pub(crate) fn row(w: &mut Warp, e: &Shared, s: Src, nth: u16) -> Step<usize> {
+    if s.from == From::Reg {
+        return Ok(s.index as usize);
+    }
+    let value = scalar(w, e, s)?;
+    let at = (SCRATCH + nth) as usize;
+    w.regs[at] = [value; 32];
+    Ok(at)
+}
+
+#[inline(always)]
+pub(crate) fn map1(
+    w: &mut Warp,
+    e: &Shared,
+    exec: u32,
+    d: u16,
+    b: Src,
+    f: impl Fn(u32) -> u32,
+) -> Step<Flow> {
+    let b = row(w, e, b, 0)?;
+    let mut out = [0; 32];
+    let x = &w.regs[b];
+    for lane in 0..32 {
+        out[lane] = f(x[lane]);
+    }
+    w.write(d, exec, &out);
+    Ok(Flow::Next)
+}
+
+#[inline(always)]
+pub(crate) fn map2(
+    w: &mut Warp,
+    e: &Shared,
+    exec: u32,
+    d: u16,
+    [a, b]: [Src; 2],
+    f: impl Fn(u32, u32) -> u32,
+) -> Step<Flow> {
+    let (a, b) = (row(w, e, a, 0)?, row(w, e, b, 1)?);
+    let mut out = [0; 32];
+    let (x, y) = (&w.regs[a], &w.regs[b]);
+    for lane in 0..32 {
+        out[lane] = f(x[lane], y[lane]);
+    }
+    w.write(d, exec, &out);
+    Ok(Flow::Next)
+}
+
+#[inline(always)]
+pub(crate) fn map3(
+    w: &mut Warp,
+    e: &Shared,
+    exec: u32,
+    d: u16,
+    [a, b, c]: [Src; 3],
+    f: impl Fn(u32, u32, u32) -> u32,
+) -> Step<Flow> {
+    let (a, b, c) = (row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?);
+    let mut out = [0; 32];
+    let (x, y, z) = (&w.regs[a], &w.regs[b], &w.regs[c]);
+    for lane in 0..32 {
+        out[lane] = f(x[lane], y[lane], z[lane]);
+    }
+    w.write(d, exec, &out);
+    Ok(Flow::Next)
+}
+
+/// The lanes in which a comparison of two rows holds.
+#[inline(always)]
+pub(crate) fn holds(
+    w: &mut Warp,
+    e: &Shared,
+    [a, b]: [Src; 2],
+    f: impl Fn(u32, u32) -> bool,
+) -> Step<u32> {
+    let (a, b) = (row(w, e, a, 0)?, row(w, e, b, 1)?);
+    let (x, y) = (&w.regs[a], &w.regs[b]);
+    let mut mask = 0;
+    for lane in 0..32 {
+        mask |= u32::from(f(x[lane], y[lane])) << lane;
+    }
+    Ok(mask)
+}
+
+/// Stores both results of a set-predicate instruction.
+#[inline(always)]
+pub(crate) fn set_both(w: &mut Warp, exec: u32, compare: Compare, mask: u32) {
+    let with = w.mask(compare.with);
+    w.set_pred(compare.p, exec, compare.combine.masks(mask, with));
+    w.set_pred(compare.q, exec, compare.combine.masks(!mask, with));
+}
+
+/// Sends the lanes of `taken` to `target`, the others on.
+#[inline(always)]
+pub(crate) fn branch(w: &mut Warp, taken: u32, target: u32) -> Flow {
+    let next = w.now.pc + 1;
+    let rest = w.now.mask & !taken;
+    if taken == 0 {
+        return Flow::Next;
+    }
+    let back = target < next;
+    if rest == 0 {
+        w.now.pc = target;
+    } else {
+        let (jump, fall) = (Group { pc: target, mask: taken }, Group { pc: next, mask: rest });
+        // Who is further behind goes first, so that the others are caught up with.
+        let (first, second) = if back { (jump, fall) } else { (fall, jump) };
+        w.now = first;
+        w.resume(second);
+    }
+    if back {
+        // A loop may wait for what another group of this warp does.
+        w.rotate();
+    }
+    Flow::Moved
+}
+
+#[inline(always)]
+fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step<Flow> {
+    match inst.op {
+        Op::Nop => Ok(Flow::Next),
+        Op::Mov { d, b } => map1(w, e, exec, d, b, |x| x),
+        Op::FAddPlain { d, a, b } => {
+            let ((ka, na), (kb, nb)) = (float_mods(a), float_mods(b));
+            map2(w, e, exec, d, [a, b], |x, y| float::add_plain(x & ka ^ na, y & kb ^ nb))
+        }
+        Op::FMulPlain { d, a, b } => {
+            let ((ka, na), (kb, nb)) = (float_mods(a), float_mods(b));
+            map2(w, e, exec, d, [a, b], |x, y| float::multiply_plain(x & ka ^ na, y & kb ^ nb))
+        }
+        Op::FFmaPlain { d, a, b, c } => {
+            let ((ka, na), (kb, nb), (kc, nc)) = (float_mods(a), float_mods(b), float_mods(c));
+            map3(w, e, exec, d, [a, b, c], |x, y, z| {
+                float::fuse_plain(x & ka ^ na, y & kb ^ nb, z & kc ^ nc)
+            })
+        }
+        Op::IMad { d, a, b, c } => {
+            let n = if c.neg { u32::MAX } else { 0 };
+            map3(w, e, exec, d, [a, b, c], |x, y, z| {
+                x.wrapping_mul(y).wrapping_add((z ^ n).wrapping_sub(n))
+            })
+        }
+        Op::IAdd3 { d, a, b, c } => {
+            let flip = |s: Src| if s.neg { u32::MAX } else { 0 };
+            let (na, nb, nc) = (flip(a), flip(b), flip(c));
+            map3(w, e, exec, d, [a, b, c], |x, y, z| {
+                (x ^ na)
+                    .wrapping_add(y ^ nb)
+                    .wrapping_add(z ^ nc)
+                    .wrapping_sub(na.wrapping_add(nb).wrapping_add(nc))
+            })
+        }
+        Op::Lop3 { d, a, b, c, table } => lop3(w, e, exec, d, [a, b, c], table),
+        Op::Dot4Signed { d, a, b, c } => map3(w, e, exec, d, [a, b, c], integer::dot4_signed),
+        Op::I32ToF32 { d, b } => map1(w, e, exec, d, b, |x| (x as i32 as f32).to_bits()),
+        Op::HAdd { d, a, b, mode, single: true }
+            if a.from == From::Reg
+                && a.index == ZERO as u8
+                && mode.kind == half::Kind::F16
+                && !mode.flush
+                && !mode.saturate
+                && b.from == From::Reg =>
+        {
+            widen(w, e, exec, d, a, b)
+        }
+        Op::Shf { d, a, b, c, how } => shift(w, e, exec, d, [a, b, c], how),
+        Op::Permute { d, a, b, c, mode: 0 } => {
+            map3(w, e, exec, d, [a, b, c], |x, y, z| integer::permute(0, x, y, z))
+        }
+        Op::IMadWide { d, a, b, c, signed, extended: false, out: PSINK, .. } if !c.neg => {
+            multiply_wide(w, e, exec, d, [a, b, c], signed)
+        }
+        Op::IAdd3Carry { d, a, b, c, extended, out, carry } => {
+            let in0 = if extended { w.mask(carry[0]) } else { 0 };
+            let in1 = if extended { w.mask(carry[1]) } else { 0 };
+            let rows = [row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?];
+            let negated = [a.neg, b.neg, c.neg];
+            let mut sums = [0; 32];
+            let (mut p, mut q) = (0, 0);
+            let [x, y, z] = rows.map(|r| &w.regs[r]);
+            for lane in 0..32 {
+                let carry = (in0 >> lane & 1) + (in1 >> lane & 1);
+                let (sum, one, two) = match extended {
+                    true => integer::add3_extended(x[lane], y[lane], z[lane], carry, negated),
+                    false => integer::add3(x[lane], y[lane], z[lane], 0, negated),
+                };
+                sums[lane] = sum;
+                p |= u32::from(one) << lane;
+                q |= u32::from(two) << lane;
+            }
+            w.write(d, exec, &sums);
+            w.set_pred(out[0], exec, p);
+            w.set_pred(out[1], exec, q);
+            Ok(Flow::Next)
+        }
+        Op::Lea { d, a, b, c, how, carry, out } => {
+            let carry = w.mask(carry);
+            let rows = [row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?];
+            let mut sums = [0; 32];
+            let mut p = 0;
+            let [x, y, z] = rows.map(|r| &w.regs[r]);
+            for lane in 0..32 {
+                let (sum, carry) =
+                    integer::lea(how, x[lane], y[lane], z[lane], carry >> lane & 1 == 1);
+                sums[lane] = sum;
+                p |= u32::from(carry) << lane;
+            }
+            w.write(d, exec, &sums);
+            w.set_pred(out, exec, p);
+            Ok(Flow::Next)
+        }
+        Op::ISetP { a, b, signed, extended, compare } => {
+            let mask = match extended {
+                None => set_integer(w, e, [a, b], compare.mask, signed)?,
+                Some(low) => {
+                    let low = w.mask(low);
+                    let equal = holds(w, e, [a, b], |x, y| x == y)?;
+                    let other = set_integer(w, e, [a, b], compare.mask & 5, signed)?;
+                    match compare.mask {
+                        0 => 0,
+                        _ => equal & low | !equal & other,
+                    }
+                }
+            };
+            set_both(w, exec, compare, mask);
+            Ok(Flow::Next)
+        }
+        Op::FSetP { a, b, flush: false, compare } => {
+            let ((ka, na), (kb, nb)) = (float_mods(a), float_mods(b));
+            let mask = holds(w, e, [a, b], |x, y| {
+                float::compare(compare.mask, false, x & ka ^ na, y & kb ^ nb)
+            })?;
+            set_both(w, exec, compare, mask);
+            Ok(Flow::Next)
+        }
+        Op::Sel { d, a, b, pick } => {
+            let pick = w.mask(pick);
+            let (a, b) = (row(w, e, a, 0)?, row(w, e, b, 1)?);
+            let mut out = [0; 32];
+            let (x, y) = (&w.regs[a], &w.regs[b]);
+            for lane in 0..32 {
+                out[lane] = if pick >> lane & 1 == 1 { x[lane] } else { y[lane] };
+            }
+            w.write(d, exec, &out);
+            Ok(Flow::Next)
+        }
+        Op::Load { d, at, width: Width::W32, space: Space::Global, p: PSINK, when: Pred::TRUE } => {
+            memory::load_words(w, e, exec, d, at)
+        }
+        Op::Bra { to, when, mask, not, also } => {
+            let taken = exec & w.mask(also);
+            let set = w.uregs[mask as usize] ^ if not { u32::MAX } else { 0 };
+            let taken = match when {
+                BranchWhen::Always => taken,
+                BranchWhen::Diverged if taken == set => 0,
+                BranchWhen::Converged if taken != set => 0,
+                _ => taken,
+            };
+            let target = (w.now.pc + 1).wrapping_add_signed(to);
+            Ok(branch(w, taken, target))
+        }
+        _ => general::step(w, e, inst, exec),
+    }
+}
+
+/// One comparison of integers, with the kind of comparison outside the loop over lanes.
+#[inline(always)]
+fn set_integer(w: &mut Warp, e: &Shared, sources: [Src; 2], mask: u8, signed: bool) -> Step<u32> {
+    // Flipping the sign bit turns the signed order into the unsigned one.
+    let flip = if signed { 0x8000_0000 } else { 0u32 };
+    Ok(match mask & 7 {
+        0 => 0,
+        1 => holds(w, e, sources, |x, y| x ^ flip < y ^ flip)?,
+        2 => holds(w, e, sources, |x, y| x == y)?,
+        3 => holds(w, e, sources, |x, y| x ^ flip <= y ^ flip)?,
+        4 => holds(w, e, sources, |x, y| x ^ flip > y ^ flip)?,
+        5 => holds(w, e, sources, |x, y| x != y)?,
+        6 => holds(w, e, sources, |x, y| x ^ flip >= y ^ flip)?,
+        _ => u32::MAX,
+    })
+}
+
+/// The tables that compilers use most have loops of their own.
+#[inline(always)]
+fn lop3(w: &mut Warp, e: &Shared, exec: u32, d: u16, sources: [Src; 3], table: u8) -> Step<Flow> {
+    match table {
+        0xc0 => map3(w, e, exec, d, sources, |a, b, _| a & b),
+        0xfc => map3(w, e, exec, d, sources, |a, b, _| a | b),
+        0x3c => map3(w, e, exec, d, sources, |a, b, _| a ^ b),
+        0xf8 => map3(w, e, exec, d, sources, |a, b, c| a | b & c),
+        0xe2 => map3(w, e, exec, d, sources, |a, b, c| a & b | c & !b),
+        _ => {
+            // One mask per row of the table: no branches inside the loop over lanes.
+            let m: [u32; 8] =
+                std::array::from_fn(|row| (u32::from(table) >> row & 1).wrapping_neg());
+            map3(w, e, exec, d, sources, |a, b, c| {
+                let low = !c & (!b & (!a & m[0] | a & m[4]) | b & (!a & m[2] | a & m[6]));
+                let high = c & (!b & (!a & m[1] | a & m[5]) | b & (!a & m[3] | a & m[7]));
+                low | high
+            })
+        }
+    }
+}
+
+/// Half to single: the sum of minus zero and one half.
+#[inline(always)]
+fn widen(w: &mut Warp, e: &Shared, exec: u32, d: u16, a: Src, b: Src) -> Step<Flow> {
+    let shift = if b.halves == 3 { 16 } else { 0 };
+    let (keep, flip) = float_mods(b);
+    let zero = if a.neg { 0x8000_0000 } else { 0 };
+    map1(w, e, exec, d, b, |x| {
+        let value = half::f16_to_f32((x >> shift) as u16).to_bits();
+        float::add_plain(zero, value & keep ^ flip)
+    })
+}
+
+#[inline(always)]
+fn shift(
+    w: &mut Warp,
+    e: &Shared,
+    exec: u32,
+    d: u16,
+    sources: [Src; 3],
+    how: integer::Funnel,
+) -> Step<Flow> {
+    let zero = |s: Src| s.from == From::Reg && s.index == ZERO as u8;
+    let amount = match sources[1].from {
+        From::Imm => Some(sources[1].value),
+        _ => None,
+    };
+    match (how.right, amount) {
+        (true, Some(n)) if n < 32 && !how.wide && how.high => match how.signed {
+            true => map1(w, e, exec, d, sources[2], |x| (x as i32 >> n) as u32),
+            false => map1(w, e, exec, d, sources[2], |x| x >> n),
+        },
+        (false, Some(n)) if n < 32 && !how.high && zero(sources[2]) => {
+            map1(w, e, exec, d, sources[0], |x| x << n)
+        }
+        _ => map3(w, e, exec, d, sources, |x, y, z| integer::funnel(how, x, y, z)),
+    }
+}
+
+#[inline(always)]
+fn multiply_wide(
+    w: &mut Warp,
+    e: &mut Shared,
+    exec: u32,
+    d: u16,
+    [a, b, c]: [Src; 3],
+    signed: bool,
+) -> Step<Flow> {
+    let (a, b) = (row(w, e, a, 0)?, row(w, e, b, 1)?);
+    let fixed = match c.from {
+        From::Reg if c.index == ZERO as u8 => Some(0),
+        From::Reg => None,
+        _ => Some(general::scalar64(w, e, c)?),
+    };
+    let (mut low, mut high) = ([0; 32], [0; 32]);
+    let (x, y) = (&w.regs[a], &w.regs[b]);
+    let mut put = |lane: usize, add: u64| {
+        let result = integer::product(signed, x[lane], y[lane]).wrapping_add(add);
+        low[lane] = result as u32;
+        high[lane] = (result >> 32) as u32;
+    };
+    match fixed {
+        Some(add) => (0..32).for_each(|lane| put(lane, add)),
+        None => {
+            let (cl, ch) = (&w.regs[c.index as usize], &w.regs[c.index as usize + 1]);
+            (0..32).for_each(|lane| put(lane, u64::from(cl[lane]) | u64::from(ch[lane]) << 32));
+        }
+    }
+    if d != SINK {
+        w.write(d, exec, &low);
+        w.write(d + 1, exec, &high);
+    }
+    Ok(Flow::Next)
+}
+
+/// A trap that names the first of the lanes in `lanes`.
+#[cold]
+pub(crate) fn first_lane<T>(kind: FaultKind, lanes: u32, address: u64) -> Step<T> {
+    lane_trap(kind, lanes.trailing_zeros() as usize, address)
+}

@@ -1,0 +1,601 @@
+//! Loads, stores, atomics and constants: addresses checked, then the bytes.
+
+use super::block::Shared;
+use super::fault::{FaultKind, Step, lane_trap};
+use super::global::Span;
+use super::hot::Flow;
+use super::warp::Warp;
+use crate::sm::meaning::integer::Atomic;
+use crate::sm::meaning::{Round, double, float, half};
+use crate::sm::op::*;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+
+/// One past the local addresses.
+const LOCAL_END: u64 = 1 << 24;
+/// The size of the shared and local windows in generic addresses.
+const WINDOW: u64 = 1 << 24;
+
+/// A word of a constant bank.
+#[inline(always)]
+pub(crate) fn constant(e: &Shared, bank: u8, offset: usize) -> Step<u32> {
+    let bytes = e.launch.banks.get(bank as usize).copied().unwrap_or(&[]);
+    match bytes.get(offset..offset + 4) {
+        Some(word) => Ok(u32::from_le_bytes([word[0], word[1], word[2], word[3]])),
+        None => no_constant(bank, bytes.len(), offset),
+    }
+}
+
+#[cold]
+fn no_constant<T>(bank: u8, size: usize, offset: usize) -> Step<T> {
+    lane_trap(FaultKind::Constant { bank, size }, 0, offset as u64)
+}
+
+/// The 64-bit addresses of an access, of all lanes.
+#[inline(always)]
+fn addresses(w: &Warp, at: Address) -> [u64; 32] {
+    let add = w.upair(at.uniform).wrapping_add(at.offset as i64 as u64);
+    if at.base == ZERO {
+        return [add; 32];
+    }
+    let (low, high) = (&w.regs[at.base as usize], &w.regs[at.base as usize + 1]);
+    let mut out = [0; 32];
+    for lane in 0..32 {
+        out[lane] = (u64::from(low[lane]) | u64::from(high[lane]) << 32).wrapping_add(add);
+    }
+    out
+}
+
+/// The address of one lane in shared or local memory.
+pub(crate) fn window_address(w: &Warp, at: Address, lane: usize) -> u32 {
+    let base = w.regs[at.base as usize][lane] << at.scale;
+    let uniform = match at.uniform {
+        UZERO => 0,
+        u => w.uregs[u as usize],
+    };
+    base.wrapping_add(uniform).wrapping_add(at.offset as u32)
+}
+
+/// The span that holds an access of one lane.
+#[inline(always)]
+fn span<'m>(e: &mut Shared<'_, 'm>, address: u64, bytes: u32, lane: usize) -> Step<Span<'m>> {
+    for known in &e.spans {
+        if known.holds(address, bytes.into()) {
+            return Ok(*known);
+        }
+    }
+    find_span(e, address, bytes, lane)
+}
+
+#[cold]
+fn find_span<'m>(e: &mut Shared<'_, 'm>, address: u64, bytes: u32, lane: usize) -> Step<Span<'m>> {
+    match e.memory.span(address) {
+        Ok(found) if found.holds(address, bytes.into()) => {
+            e.spans[e.oldest] = found;
+            e.oldest = (e.oldest + 1) % e.spans.len();
+            Ok(found)
+        }
+        _ => lane_trap(FaultKind::Unmapped, lane, address),
+    }
+}
+
+/// The one span and the offsets in it of an access of all lanes in `exec`, if there is one and every
+/// address is aligned; else `None`, and lanes must be looked at one by one.
+#[inline(always)]
+fn together<'m>(
+    e: &mut Shared<'_, 'm>,
+    exec: u32,
+    addresses: &[u64; 32],
+    bytes: u32,
+) -> Step<Option<(Span<'m>, [u64; 32])>> {
+    let lane = exec.trailing_zeros() as usize & 31;
+    let span = span(e, addresses[lane], bytes, lane)?;
+    let Some(limit) = span.len().checked_sub(bytes.into()) else {
+        return Ok(None);
+    };
+    let mut offsets = [0; 32];
+    let mut bad = 0u32;
+    for lane in 0..32 {
+        let offset = addresses[lane].wrapping_sub(span.base());
+        let wrong = (offset > limit) | (addresses[lane] & u64::from(bytes - 1) != 0);
+        bad |= u32::from(wrong) << lane;
+        offsets[lane] = offset;
+    }
+    Ok((bad & exec == 0).then_some((span, offsets)))
+}
+
+/// The commonest load: one word per lane.
+#[inline(always)]
+pub(crate) fn load_words(
+    w: &mut Warp,
+    e: &mut Shared,
+    exec: u32,
+    d: u16,
+    at: Address,
+) -> Step<Flow> {
+    let addresses = addresses(w, at);
+    match together(e, exec, &addresses, 4)? {
+        Some((span, offsets)) => {
+            let mut out = [0; 32];
+            if exec == u32::MAX {
+                for lane in 0..32 {
+                    out[lane] = span.load32(offsets[lane]);
+                }
+            } else {
+                for lane in 0..32 {
+                    if exec >> lane & 1 == 1 {
+                        out[lane] = span.load32(offsets[lane]);
+                    }
+                }
+            }
+            w.write(d, exec, &out);
+            Ok(Flow::Next)
+        }
+        None => {
+            let what = Access { width: Width::W32, space: Space::Global };
+            load_lanes(w, e, exec, d, &addresses, what)
+        }
+    }
+}
+
+/// How wide an access is and which memory it means.
+#[derive(Clone, Copy)]
+struct Access {
+    width: Width,
+    space: Space,
+}
+
+/// Where one lane's access goes once the address is known.
+enum Place<'m> {
+    Global(Span<'m>, u64),
+    /// An offset into the block's shared memory.
+    Shared(usize),
+    /// An offset into the warp's local memory.
+    Local(usize),
+}
+
+fn place<'m>(
+    w: &mut Warp,
+    e: &mut Shared<'_, 'm>,
+    lane: usize,
+    address: u64,
+    access: Access,
+) -> Step<Place<'m>> {
+    let bytes = access.width.bytes();
+    if address % u64::from(bytes) != 0 {
+        return lane_trap(FaultKind::Misaligned { bytes }, lane, address);
+    }
+    let inside = |window: u64| {
+        let offset = address.wrapping_sub(window);
+        (window != 0 && offset < WINDOW).then_some(offset)
+    };
+    match access.space {
+        Space::Shared => shared_offset(e, lane, address, bytes).map(Place::Shared),
+        Space::Local => local_offset(w, e, lane, address, bytes).map(Place::Local),
+        Space::Global => {
+            let span = span(e, address, bytes, lane)?;
+            Ok(Place::Global(span, address - span.base()))
+        }
+        Space::Generic => {
+            if let Some(offset) = inside(e.launch.shared_window) {
+                shared_offset(e, lane, offset, bytes).map(Place::Shared)
+            } else if let Some(offset) = inside(e.launch.local_window) {
+                local_offset(w, e, lane, offset, bytes).map(Place::Local)
+            } else {
+                let span = span(e, address, bytes, lane)?;
+                Ok(Place::Global(span, address - span.base()))
+            }
+        }
+    }
+}
+
+fn shared_offset(e: &Shared, lane: usize, address: u64, bytes: u32) -> Step<usize> {
+    let size = e.bytes.len() as u64;
+    match address < size && u64::from(bytes) <= size - address {
+        true => Ok(address as usize),
+        false => lane_trap(FaultKind::Shared { size: size as u32 }, lane, address),
+    }
+}
+
+fn local_offset(w: &mut Warp, e: &Shared, lane: usize, address: u64, bytes: u32) -> Step<usize> {
+    let (low, high) = (u64::from(e.launch.local_low), u64::from(e.launch.local_high));
+    let end = address + u64::from(bytes);
+    let within = if end <= low {
+        address
+    } else if address >= LOCAL_END.saturating_sub(high) && end <= LOCAL_END {
+        low + address - LOCAL_END.saturating_sub(high)
+    } else {
+        return lane_trap(FaultKind::Local, lane, address);
+    };
+    let size = (low + high) as usize;
+    if w.local.is_empty() {
+        w.local = vec![0; size * 32];
+    }
+    Ok(lane * size + within as usize)
+}
+
+/// Up to four words at a place, extended to whole words.
+fn read(w: &Warp, e: &Shared, place: &Place, width: Width) -> [u32; 4] {
+    let mut bytes = [0u8; 16];
+    let count = width.bytes() as usize;
+    match *place {
+        Place::Global(span, offset) => {
+            let double = |at| span.load64(offset + at).to_le_bytes();
+            match count {
+                1 => bytes[0] = span.load8(offset),
+                2 => bytes[..2].copy_from_slice(&span.load16(offset).to_le_bytes()),
+                4 => bytes[..4].copy_from_slice(&span.load32(offset).to_le_bytes()),
+                8 => bytes[..8].copy_from_slice(&double(0)),
+                _ => {
+                    bytes[..8].copy_from_slice(&double(0));
+                    bytes[8..].copy_from_slice(&double(8));
+                }
+            }
+        }
+        Place::Shared(at) => bytes[..count].copy_from_slice(&e.bytes[at..at + count]),
+        Place::Local(at) => bytes[..count].copy_from_slice(&w.local[at..at + count]),
+    }
+    let mut words = [0; 4];
+    for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+        *word = u32::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]);
+    }
+    match width {
+        Width::S8 => words[0] = words[0] as i8 as u32,
+        Width::S16 => words[0] = words[0] as i16 as u32,
+        _ => {}
+    }
+    words
+}
+
+fn store(
+    w: &mut Warp,
+    e: &mut Shared,
+    place: Place,
+    width: Width,
+    words: [u32; 4],
+    lane: usize,
+) -> Step<()> {
+    let count = width.bytes() as usize;
+    let mut bytes = [0u8; 16];
+    for (chunk, word) in bytes.chunks_exact_mut(4).zip(words) {
+        chunk.copy_from_slice(&word.to_le_bytes());
+    }
+    match place {
+        Place::Global(span, offset) => {
+            if !span.writable() {
+                return lane_trap(FaultKind::ReadOnly, lane, span.base() + offset);
+            }
+            let double = |at: usize| u64::from(words[at]) | u64::from(words[at + 1]) << 32;
+            match count {
+                1 => span.store8(offset, words[0] as u8),
+                2 => span.store16(offset, words[0] as u16),
+                4 => span.store32(offset, words[0]),
+                8 => span.store64(offset, double(0)),
+                _ => {
+                    span.store64(offset, double(0));
+                    span.store64(offset + 8, double(2));
+                }
+            }
+        }
+        Place::Shared(at) => e.bytes[at..at + count].copy_from_slice(&bytes[..count]),
+        Place::Local(at) => w.local[at..at + count].copy_from_slice(&bytes[..count]),
+    }
+    Ok(())
+}
+
+/// The addresses of an access in any memory, of all lanes.
+fn all_addresses(w: &Warp, at: Address, space: Space) -> [u64; 32] {
+    match space {
+        Space::Global | Space::Generic => addresses(w, at),
+        Space::Shared | Space::Local => {
+            std::array::from_fn(|lane| window_address(w, at, lane).into())
+        }
+    }
+}
+
+fn load_lanes(
+    w: &mut Warp,
+    e: &mut Shared,
+    exec: u32,
+    d: u16,
+    addresses: &[u64; 32],
+    access: Access,
+) -> Step<Flow> {
+    let count = access.width.registers();
+    let mut rows = [[0; 32]; 4];
+    for lane in (0..32).filter(|lane| exec >> lane & 1 == 1) {
+        let place = place(w, e, lane, addresses[lane], access)?;
+        let words = read(w, e, &place, access.width);
+        for (row, word) in rows.iter_mut().zip(words) {
+            row[lane] = word;
+        }
+    }
+    write_rows(w, d, exec, &rows[..count as usize]);
+    Ok(Flow::Next)
+}
+
+fn write_rows(w: &mut Warp, d: u16, exec: u32, rows: &[[u32; 32]]) {
+    if d != SINK {
+        for (at, row) in rows.iter().enumerate() {
+            w.write(d + at as u16, exec, row);
+        }
+    }
+}
+
+/// The global loads of other widths whose lanes all lie in one span.
+fn load_wide(
+    w: &mut Warp,
+    e: &mut Shared,
+    exec: u32,
+    d: u16,
+    addresses: &[u64; 32],
+    width: Width,
+) -> Step<Flow> {
+    let Some((span, offsets)) = together(e, exec, addresses, width.bytes())? else {
+        return load_lanes(w, e, exec, d, addresses, Access { width, space: Space::Global });
+    };
+    let mut rows = [[0; 32]; 4];
+    for lane in (0..32).filter(|lane| exec >> lane & 1 == 1) {
+        let offset = offsets[lane];
+        match width {
+            Width::U8 => rows[0][lane] = span.load8(offset).into(),
+            Width::S8 => rows[0][lane] = span.load8(offset) as i8 as u32,
+            Width::U16 => rows[0][lane] = span.load16(offset).into(),
+            Width::S16 => rows[0][lane] = span.load16(offset) as i16 as u32,
+            Width::W32 => rows[0][lane] = span.load32(offset),
+            Width::W64 | Width::W128 => {
+                let value = span.load64(offset);
+                rows[0][lane] = value as u32;
+                rows[1][lane] = (value >> 32) as u32;
+                if width == Width::W128 {
+                    let value = span.load64(offset + 8);
+                    rows[2][lane] = value as u32;
+                    rows[3][lane] = (value >> 32) as u32;
+                }
+            }
+        }
+    }
+    write_rows(w, d, exec, &rows[..width.registers() as usize]);
+    Ok(Flow::Next)
+}
+
+/// Words of shared memory for the matrix loads.
+pub(crate) fn shared_words<const N: usize>(
+    e: &Shared,
+    address: u32,
+    lane: usize,
+) -> Step<[u32; N]> {
+    let bytes = N as u32 * 4;
+    if address % bytes != 0 {
+        return lane_trap(FaultKind::Misaligned { bytes }, lane, address.into());
+    }
+    let at = shared_offset(e, lane, address.into(), bytes)?;
+    Ok(std::array::from_fn(|n| {
+        let word = &e.bytes[at + n * 4..at + n * 4 + 4];
+        u32::from_le_bytes([word[0], word[1], word[2], word[3]])
+    }))
+}
+
+pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
+    match *op {
+        Op::Load { d, at, width, space, p, when } => {
+            let wanted = exec & w.mask(when);
+            w.set_pred(p, exec, wanted);
+            if wanted != exec {
+                // Lanes whose condition is false read zero.
+                let rows = [[0; 32]; 4];
+                write_rows(w, d, exec & !wanted, &rows[..width.registers() as usize]);
+            }
+            if wanted == 0 {
+                return Ok(Flow::Next);
+            }
+            let addresses = all_addresses(w, at, space);
+            match space {
+                Space::Global => load_wide(w, e, wanted, d, &addresses, width),
+                _ => load_lanes(w, e, wanted, d, &addresses, Access { width, space }),
+            }
+        }
+        Op::Store { s, at, width, space } => {
+            let addresses = all_addresses(w, at, space);
+            for lane in (0..32).filter(|lane| exec >> lane & 1 == 1) {
+                let place = place(w, e, lane, addresses[lane], Access { width, space })?;
+                let words = std::array::from_fn(|n| match s {
+                    ZERO => 0,
+                    s if n < width.registers() as usize => w.regs[s as usize + n][lane],
+                    _ => 0,
+                });
+                store(w, e, place, width, words, lane)?;
+            }
+            Ok(Flow::Next)
+        }
+        Op::Atom { .. } => atomic(w, e, op, exec),
+        Op::CopyAsync { shared, global, width, zero_fill, when } => {
+            let wanted = exec & w.mask(when);
+            let from = addresses(w, global);
+            for lane in (0..32).filter(|lane| exec >> lane & 1 == 1) {
+                let to = window_address(w, shared, lane).into();
+                let to = place(w, e, lane, to, Access { width, space: Space::Shared })?;
+                let words = if wanted >> lane & 1 == 1 {
+                    let access = Access { width, space: Space::Global };
+                    let place = place(w, e, lane, from[lane], access)?;
+                    read(w, e, &place, width)
+                } else if zero_fill {
+                    [0; 4]
+                } else {
+                    continue;
+                };
+                store(w, e, to, width, words, lane)?;
+            }
+            Ok(Flow::Next)
+        }
+        Op::QuerySpace { d, p, base, offset, space } => {
+            let at = Address { base, uniform: UZERO, scale: 0, offset };
+            let addresses = addresses(w, at);
+            let within =
+                |address: u64, window: u64| window != 0 && address.wrapping_sub(window) < WINDOW;
+            let mask = (0..32).fold(0, |mask, lane| {
+                let shared = within(addresses[lane], e.launch.shared_window);
+                let local = within(addresses[lane], e.launch.local_window);
+                let yes = match space {
+                    0 => !shared && !local,
+                    1 => local,
+                    2 => shared,
+                    _ => false,
+                };
+                mask | u32::from(yes) << lane
+            });
+            w.set_pred(p, exec, mask);
+            w.write(d, exec, &std::array::from_fn(|lane| mask >> lane & 1));
+            Ok(Flow::Next)
+        }
+        Op::Ldc { d, index, bank, offset, width, mode } => {
+            let count = width.registers();
+            let mut rows = [[0; 32]; 4];
+            for lane in (0..32).filter(|lane| exec >> lane & 1 == 1) {
+                let (bank, at) = constant_place(w, index, lane, bank, offset, mode);
+                let words = read_constant(e, bank, at, width, lane)?;
+                rows[0][lane] = words[0];
+                rows[1][lane] = words[1];
+            }
+            write_rows(w, d, exec, &rows[..count as usize]);
+            Ok(Flow::Next)
+        }
+        Op::Uldc { d, bank, offset, width } => {
+            let words = read_constant(e, bank, offset as usize, width, 0)?;
+            match width {
+                Width::W64 => w.set_upair(d, u64::from(words[0]) | u64::from(words[1]) << 32),
+                _ => w.uregs[d as usize] = words[0],
+            }
+            Ok(Flow::Next)
+        }
+        _ => unreachable!("sorted by the caller"),
+    }
+}
+
+/// Bank and offset of an indexed constant. In the `.IS` modes the upper half of the index is added to
+/// the bank.
+fn constant_place(
+    w: &Warp,
+    index: u16,
+    lane: usize,
+    bank: u8,
+    offset: i32,
+    mode: u8,
+) -> (u8, usize) {
+    let index = w.regs[index as usize][lane];
+    match mode {
+        0 => (bank, index.wrapping_add(offset as u32) as usize),
+        _ => {
+            let low = (index & 0xffff).wrapping_add(offset as u32) & 0xffff;
+            (bank.wrapping_add((index >> 16) as u8), low as usize)
+        }
+    }
+}
+
+fn read_constant(e: &Shared, bank: u8, at: usize, width: Width, lane: usize) -> Step<[u32; 2]> {
+    let bytes = e.launch.banks.get(bank as usize).copied().unwrap_or(&[]);
+    let count = width.bytes() as usize;
+    if at % count != 0 {
+        let kind = FaultKind::Misaligned { bytes: count as u32 };
+        return lane_trap(kind, lane, at as u64);
+    }
+    let Some(found) = bytes.get(at..).and_then(|rest| rest.get(..count)) else {
+        return no_constant(bank, bytes.len(), at);
+    };
+    let value = found.iter().rev().fold(0u64, |value, byte| value << 8 | u64::from(*byte));
+    Ok(match width {
+        Width::S8 => [value as i8 as u32, 0],
+        Width::S16 => [value as i16 as u32, 0],
+        _ => [value as u32, (value >> 32) as u32],
+    })
+}
+
+/// What an atomic leaves in memory.
+fn combine(op: AtomicOp, old: u64, operand: u64, other: u64) -> u64 {
+    match op {
+        AtomicOp::Integer { op, wide: true, signed } => op.apply(signed, old, operand),
+        AtomicOp::Integer { op, wide: false, signed } => {
+            let extend = |x: u64| if signed { x as i32 as u64 } else { x & 0xffff_ffff };
+            let result = op.apply(signed, extend(old), extend(operand));
+            match op {
+                Atomic::Add => u64::from((old as u32).wrapping_add(operand as u32)),
+                _ => result & 0xffff_ffff,
+            }
+        }
+        AtomicOp::AddF32 { flush } => {
+            let mode = float::Mode { flush, ..float::Mode::PLAIN };
+            float::add(mode, old as u32, operand as u32).into()
+        }
+        AtomicOp::AddF64 => double::add(Round::Nearest, old, operand),
+        AtomicOp::Halves { kind, op } => {
+            let mode =
+                half::Mode { kind, flush: false, zero_wins: false, saturate: false, relu: false };
+            let how = float::Extreme { flush: false, nan: false, xor_sign: false };
+            let (a, b) = (half::pick(0, old as u32), half::pick(0, operand as u32));
+            let one = |n: usize| match op {
+                0 => mode.add(a[n], b[n]),
+                op => half::extreme(kind, how, a[n], b[n], op == 1),
+            };
+            half::pack([one(0), one(1)]).into()
+        }
+        AtomicOp::Cas { .. } | AtomicOp::CasTest { .. } => {
+            if old == operand {
+                other
+            } else {
+                old
+            }
+        }
+    }
+}
+
+fn atomic(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
+    let Op::Atom { d, p, at, s, t, op, space } = *op else {
+        unreachable!("sorted by the caller");
+    };
+    let wide = op.bytes() == 8;
+    let width = if wide { Width::W64 } else { Width::W32 };
+    let addresses = all_addresses(w, at, space);
+    let value = |w: &Warp, row: u16, lane: usize| match wide {
+        true => w.pair(row, lane),
+        false => w.regs[row as usize][lane].into(),
+    };
+    for lane in (0..32).filter(|lane| exec >> lane & 1 == 1) {
+        let (operand, other) = (value(w, s, lane), value(w, t, lane));
+        let place = place(w, e, lane, addresses[lane], Access { width, space })?;
+        let old = match place {
+            Place::Local(_) => return lane_trap(FaultKind::WrongSpace, lane, addresses[lane]),
+            Place::Global(span, offset) => {
+                if !span.writable() {
+                    return lane_trap(FaultKind::ReadOnly, lane, addresses[lane]);
+                }
+                let new = |old| Some(combine(op, old, operand, other));
+                match wide {
+                    true => span.atomic64(offset).fetch_update(SeqCst, Relaxed, new),
+                    false => span
+                        .atomic32(offset)
+                        .fetch_update(SeqCst, Relaxed, |old| new(old.into()).map(|v| v as u32))
+                        .map(u64::from)
+                        .map_err(u64::from),
+                }
+                .unwrap_or_else(|old| old)
+            }
+            Place::Shared(_) => {
+                let words = read(w, e, &place, width);
+                let old = u64::from(words[0]) | u64::from(words[1]) << 32;
+                let new = combine(op, old, operand, other);
+                let words = [new as u32, (new >> 32) as u32, 0, 0];
+                store(w, e, place, width, words, lane)?;
+                old
+            }
+        };
+        let result = match op {
+            AtomicOp::CasTest { .. } => u64::from(old == operand),
+            _ => old,
+        };
+        match wide {
+            true => w.set_pair(d, lane, result),
+            false => w.regs[d as usize][lane] = result as u32,
+        }
+    }
+    w.set_pred(p, exec, exec);
+    Ok(Flow::Next)
+}

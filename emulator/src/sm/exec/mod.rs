@@ -1,0 +1,18 @@
+//! Running a block: warps as groups of lanes, their memories, barriers and faults.
+
+mod across;
+mod block;
+mod control;
+mod fault;
+mod general;
+mod global;
+mod hot;
+mod memory;
+mod packed;
+mod tensor;
+mod uniform;
+mod warp;
+
+pub use block::{Block, Launch, Order, Outcome};
+pub use fault::{Fault, FaultKind};
+pub use global::{GlobalMemory, MemoryFault, Span};

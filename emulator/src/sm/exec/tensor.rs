@@ -1,0 +1,86 @@
+//! The instructions of the tensor cores, from registers to fragments and back.
+
+use super::block::Shared;
+use super::fault::Step;
+use super::hot::Flow;
+use super::memory;
+use super::warp::Warp;
+use crate::sm::meaning::tensor::{self, Row};
+use crate::sm::op::*;
+
+/// The registers of a fragment.
+fn fragment<const N: usize>(w: &Warp, first: u16) -> [Row; N] {
+    std::array::from_fn(|at| match first {
+        ZERO => [0; 32],
+        first => w.regs[(first as usize + at).min(ROWS - 1)],
+    })
+}
+
+pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
+    match *op {
+        Op::Hmma { d, a, b, c, shape, element, single, on } => {
+            if w.mask(on) == 0 {
+                return Ok(Flow::Next);
+            }
+            let (fa, fb, fc) = (fragment::<4>(w, a), fragment::<2>(w, b), fragment::<4>(w, c));
+            let mut out = [[0; 32]; 4];
+            tensor::float(shape, element, single, &fa, &fb, &fc, &mut out);
+            put(w, d, exec, &out[..if single { 4 } else { 2 }]);
+        }
+        Op::Imma { d, a, b, c, shape, kinds, saturate, on } => {
+            if w.mask(on) == 0 {
+                return Ok(Flow::Next);
+            }
+            let (fa, fb, fc) = (fragment::<4>(w, a), fragment::<2>(w, b), fragment::<4>(w, c));
+            let mut out = [[0; 32]; 4];
+            tensor::integer(shape, kinds, saturate, &fa, &fb, &fc, &mut out);
+            put(w, d, exec, &out[..shape.m / 4]);
+        }
+        Op::Dmma { d, a, b, c, on } => {
+            if w.mask(on) == 0 {
+                return Ok(Flow::Next);
+            }
+            let double = |row: u16| -> [u64; 32] { std::array::from_fn(|lane| w.pair(row, lane)) };
+            let second = if c == ZERO { ZERO } else { c + 2 };
+            let (c0, c1) = (double(c), double(second));
+            let round = crate::sm::meaning::Round::Nearest;
+            let out = tensor::double(round, &double(a), &double(b), [&c0, &c1]);
+            if d != SINK {
+                for lane in (0..32).filter(|lane| exec >> lane & 1 == 1) {
+                    w.set_pair(d, lane, out[0][lane]);
+                    w.set_pair(d + 2, lane, out[1][lane]);
+                }
+            }
+        }
+        Op::Ldsm { d, at, count, transpose } => {
+            for matrix in 0..u16::from(count) {
+                // Lane 8m + r holds the address of row r of matrix m.
+                let mut rows = [0; 32];
+                for row in 0..8 {
+                    let lane = usize::from(matrix) * 8 + row;
+                    let address = memory::window_address(w, at, lane);
+                    let words = memory::shared_words::<4>(e, address, lane)?;
+                    rows[row * 4..row * 4 + 4].copy_from_slice(&words);
+                }
+                if transpose {
+                    rows = tensor::transpose(&rows);
+                }
+                put(w, if d == SINK { SINK } else { d + matrix }, exec, &[rows]);
+            }
+        }
+        Op::Movm { d, a } => {
+            let out = tensor::transpose(&w.regs[a as usize]);
+            w.write(d, exec, &out);
+        }
+        _ => unreachable!("sorted by the caller"),
+    }
+    Ok(Flow::Next)
+}
+
+fn put(w: &mut Warp, d: u16, exec: u32, rows: &[Row]) {
+    if d != SINK {
+        for (at, row) in rows.iter().enumerate() {
+            w.write(d + at as u16, exec, row);
+        }
+    }
+}

@@ -1,0 +1,316 @@
+//! The fields and modifiers that rows share.
+
+use super::{Field, Modifier};
+
+pub(crate) const GUARD: Field = Field::new(14, 12);
+pub(crate) const GUARD_NOT: Field = Field::bit(15);
+/// Stall counts, scoreboards and register reuse: they order the pipeline and mean nothing here.
+pub(crate) const SCHEDULING: Field = Field::new(125, 105);
+
+pub(crate) const DST: Field = Field::new(23, 16);
+pub(crate) const UDST: Field = Field::new(21, 16);
+pub(crate) const SRC_A: Field = Field::new(31, 24);
+pub(crate) const USRC_A: Field = Field::new(29, 24);
+pub(crate) const SLOT32_REG: Field = Field::new(39, 32);
+pub(crate) const SLOT32_UREG: Field = Field::new(37, 32);
+pub(crate) const SLOT32_IMM: Field = Field::new(63, 32);
+pub(crate) const SLOT64_REG: Field = Field::new(71, 64);
+pub(crate) const SLOT64_UREG: Field = Field::new(69, 64);
+pub(crate) const CONST_OFFSET: Field = Field::new(53, 38);
+pub(crate) const CONST_BANK: Field = Field::new(58, 54);
+/// Marks a uniform register in the slot (and every uniform row).
+pub(crate) const UNIFORM: Field = Field::bit(91);
+
+pub(crate) const A_NEG: Field = Field::bit(72);
+pub(crate) const A_ABS: Field = Field::bit(73);
+pub(crate) const A_HALVES: Field = Field::new(75, 74);
+pub(crate) const SLOT32_HALVES: Field = Field::new(61, 60);
+pub(crate) const SLOT32_ABS: Field = Field::bit(62);
+pub(crate) const SLOT32_NEG: Field = Field::bit(63);
+pub(crate) const SLOT64_ABS: Field = Field::bit(74);
+pub(crate) const SLOT64_NEG: Field = Field::bit(75);
+pub(crate) const SLOT64_HALVES: Field = Field::new(82, 81);
+pub(crate) const SLOT64_HALF_ABS: Field = Field::bit(83);
+pub(crate) const SLOT64_HALF_NEG: Field = Field::bit(84);
+
+pub(crate) const OFFSET24: Field = Field::new(63, 40);
+pub(crate) const SCALE: Field = Field::new(79, 78);
+pub(crate) const SPECIAL: Field = Field::new(79, 72);
+pub(crate) const LUT: Field = Field::new(79, 72);
+pub(crate) const SHIFT: Field = Field::new(79, 75);
+pub(crate) const TARGET_HIGH: Field = Field::new(81, 34);
+pub(crate) const TARGET_LOW: Field = Field::new(23, 16);
+pub(crate) const SHORT_TARGET: Field = Field::new(63, 34);
+pub(crate) const PLOP_LOW: Field = Field::new(66, 64);
+pub(crate) const PLOP_HIGH: Field = Field::new(76, 72);
+pub(crate) const PLOP_SECOND: Field = Field::new(23, 16);
+/// Bit 76 of a global access: the uniform register names a descriptor, not an addend.
+pub(crate) const DESCRIPTOR: Field = Field::bit(76);
+pub(crate) const COPY_SHARED_OFFSET: Field = Field::new(63, 44);
+pub(crate) const COPY_GLOBAL_OFFSET: Field = Field::new(43, 32);
+pub(crate) const BARRIER_ID: Field = Field::new(57, 54);
+pub(crate) const BARRIER_COUNT: Field = Field::new(53, 42);
+
+const fn flag(at: u8, names: &'static [&'static str; 2]) -> Modifier {
+    Modifier::new(Field::bit(at), names)
+}
+
+const fn field(hi: u8, lo: u8, names: &'static [&'static str]) -> Modifier {
+    Modifier::new(Field::new(hi, lo), names)
+}
+
+pub(crate) const FTZ: Modifier = flag(80, &["", "FTZ"]);
+pub(crate) const ROUND: Modifier = field(79, 78, &["", "RM", "RP", "RZ"]);
+pub(crate) const SAT: Modifier = flag(77, &["", "SAT"]);
+pub(crate) const FMZ: Modifier = flag(76, &["", "FMZ"]);
+pub(crate) const SCALE_RESULT: Modifier =
+    field(86, 84, &["-", "D8", "D4", "D2", "", "M2", "M4", "M8"]);
+pub(crate) const NAN: Modifier = flag(81, &["", "NAN"]);
+pub(crate) const XORSIGN: Modifier = flag(82, &["", "XORSIGN"]);
+pub(crate) const COMPARE4: Modifier = field(
+    79,
+    76,
+    &[
+        "F", "LT", "EQ", "LE", "GT", "NE", "GE", "NUM", "NAN", "LTU", "EQU", "LEU", "GTU", "NEU",
+        "GEU", "T",
+    ],
+);
+pub(crate) const COMPARE4_DOUBLE: Modifier = field(
+    79,
+    76,
+    &[
+        "MIN", "LT", "EQ", "LE", "GT", "NE", "GE", "NUM", "NAN", "LTU", "EQU", "LEU", "GTU", "NEU",
+        "GEU", "MAX",
+    ],
+);
+pub(crate) const COMPARE3: Modifier =
+    field(78, 76, &["F", "LT", "EQ", "LE", "GT", "NE", "GE", "T"]);
+pub(crate) const COMBINE: Modifier = field(75, 74, &["AND", "OR", "XOR"]);
+pub(crate) const COMBINE_HALF: Modifier = field(70, 69, &["AND", "OR", "XOR"]);
+pub(crate) const UNSIGNED: Modifier = flag(73, &["U32", ""]);
+pub(crate) const EXTENDED_72: Modifier = flag(72, &["", "EX"]);
+pub(crate) const CARRY: Modifier = flag(74, &["", "X"]);
+pub(crate) const BF16_PAIR: Modifier = flag(85, &["", "BF16_V2"]);
+pub(crate) const HALF_F32: Modifier = flag(78, &["", "F32"]);
+pub(crate) const RELU_79: Modifier = flag(79, &["", "RELU"]);
+pub(crate) const DP: Modifier = Modifier::split(
+    Field::new(77, 76),
+    Field::new(74, 73),
+    // The accumulate width and which half come first, then the signs of A and B.
+    &[
+        "4A.U8.U8",
+        "2A.LO.U16.U8",
+        "-",
+        "2A.HI.U16.U8",
+        "4A.S8.U8",
+        "2A.LO.S16.U8",
+        "-",
+        "2A.HI.S16.U8",
+        "4A.U8.S8",
+        "2A.LO.U16.S8",
+        "-",
+        "2A.HI.U16.S8",
+        "4A.S8.S8",
+        "2A.LO.S16.S8",
+        "-",
+        "2A.HI.S16.S8",
+    ],
+);
+pub(crate) const SHIFT_DIRECTION: Modifier = flag(76, &["L", "R"]);
+pub(crate) const WRAP: Modifier = flag(75, &["", "W"]);
+pub(crate) const SHIFT_TYPE: Modifier = field(74, 73, &["S64", "U64", "S32", "U32"]);
+pub(crate) const HIGH: Modifier = flag(80, &["", "HI"]);
+pub(crate) const PERMUTE: Modifier =
+    field(74, 72, &["", "F4E", "B4E", "RC8", "ECL", "ECR", "RC16"]);
+pub(crate) const SIGN_SHIFT: Modifier = flag(74, &["", "SH"]);
+pub(crate) const PAND: Modifier = flag(80, &["", "PAND"]);
+pub(crate) const PAIR_TYPE: Modifier = field(73, 72, &["U32", "", "U16x2", "S16x2"]);
+pub(crate) const RELU_76: Modifier = flag(76, &["", "RELU"]);
+pub(crate) const ADD_PAIR: Modifier = flag(73, &["", "16x2"]);
+
+pub(crate) const MUFU_FUNCTION: Modifier =
+    field(77, 74, &["COS", "SIN", "EX2", "LG2", "RCP", "RSQ", "RCP64H", "RSQ64H", "SQRT", "TANH"]);
+pub(crate) const MUFU_FORMAT_87: Modifier = flag(73, &["", "F16"]);
+pub(crate) const MUFU_FORMAT_90: Modifier = field(73, 72, &["", "F16", "BF16"]);
+
+pub(crate) const FLOAT_DST_NAMED: Modifier = field(77, 75, &["-", "F16", "F32", "F64", "BF16"]);
+pub(crate) const FLOAT_SRC_NAMED: Modifier = field(86, 84, &["-", "F16", "F32", "F64", "BF16"]);
+pub(crate) const INTEGER_DST: Modifier = Modifier::split(
+    Field::new(76, 75),
+    Field::bit(72),
+    &["U8", "U16", "U32", "U64", "S8", "S16", "", "S64"],
+);
+pub(crate) const INTEGER_SRC: Modifier = Modifier::split(
+    Field::new(85, 84),
+    Field::bit(74),
+    &["U8", "U16", "U32", "U64", "S8", "S16", "", "S64"],
+);
+pub(crate) const INTEGER_SRC_32: Modifier = Modifier::split(
+    Field::new(85, 84),
+    Field::bit(74),
+    &["-", "-", "U32", "-", "-", "-", "S32", "-"],
+);
+pub(crate) const ROUND_INTEGER: Modifier = field(79, 78, &["", "FLOOR", "CEIL", "TRUNC"]);
+pub(crate) const NTZ: Modifier = flag(77, &["", "NTZ"]);
+/// Which byte (or half) of the source an integer conversion takes.
+pub(crate) const SUBWORD: Field = Field::new(61, 60);
+pub(crate) const NARROW_DST: Modifier =
+    field(77, 76, &["U8.S32.SAT", "S8.S32.SAT", "U16.S32.SAT", "S16.S32.SAT"]);
+pub(crate) const PACK_SATFINITE: Modifier = flag(77, &["", "SATFINITE"]);
+pub(crate) const PACK_RELU: Modifier = flag(75, &["", "RELU"]);
+pub(crate) const PACK_FORMAT: Modifier = flag(76, &["F16.F32", "BF16.F32"]);
+pub(crate) const PACK_MERGE: Modifier = flag(78, &["PACK_AB", "MERGE_C"]);
+pub(crate) const PACK_ROUND: Modifier = field(81, 79, &["", "-", "-", "RZ"]);
+
+pub(crate) const WIDE_ADDRESS: Modifier = flag(72, &["-", "E"]);
+pub(crate) const ACCESS: Modifier = field(75, 73, &["U8", "S8", "U16", "S16", "", "64", "128"]);
+pub(crate) const CONSTANT_ACCESS: Modifier = field(75, 73, &["U8", "S8", "U16", "S16", "", "64"]);
+pub(crate) const ORDER: Modifier = field(
+    80,
+    77,
+    &[
+        "",
+        "CONSTANT.PRIVATE",
+        "CONSTANT.CTA",
+        "CONSTANT.CTA.PRIVATE",
+        "CONSTANT",
+        "STRONG.SM",
+        "STRONG.GPU.PRIVATE",
+        "STRONG.GPU",
+        "MMIO.GPU",
+        "CONSTANT.SM",
+        "STRONG.SYS",
+        "CONSTANT.SM.PRIVATE",
+        "MMIO.SYS",
+        "CONSTANT.VC",
+        "CONSTANT.VC.PRIVATE",
+        "CONSTANT.GPU",
+    ],
+);
+pub(crate) const EVICTION: Modifier = field(86, 84, &["EF", "", "EL", "LU", "EU", "NA"]);
+pub(crate) const PREFETCH: Modifier = field(69, 68, &["", "LTC64B", "LTC128B", "LTC256B"]);
+pub(crate) const ATOM_OP: Modifier =
+    field(90, 87, &["ADD", "MIN", "MAX", "INC", "DEC", "AND", "OR", "XOR", "EXCH", "SAFEADD"]);
+pub(crate) const RED_OP: Modifier =
+    field(89, 87, &["ADD", "MIN", "MAX", "INC", "DEC", "AND", "OR", "XOR"]);
+pub(crate) const ATOM_TYPE_87: Modifier =
+    field(75, 73, &["", "S32", "64", "F32.FTZ.RN", "F16x2.RN", "S64", "F64.RN"]);
+pub(crate) const ATOM_TYPE_90: Modifier = field(75, 73, &["", "S32", "64", "S64"]);
+pub(crate) const ATOM_FLOAT_TYPE: Modifier = field(
+    76,
+    73,
+    &[
+        "F16x2.RN",
+        "-",
+        "-",
+        "BF16x2.RN",
+        "-",
+        "-",
+        "-",
+        "-",
+        "-",
+        "F32.FTZ.RN",
+        "-",
+        "-",
+        "F32.RN",
+        "-",
+        "-",
+        "F64.RN",
+    ],
+);
+pub(crate) const ATOM_FLOAT_OP: Modifier = field(89, 87, &["ADD", "-", "MIN", "-", "MAX"]);
+pub(crate) const CAS_TYPE: Modifier = field(75, 73, &["", "S32", "64"]);
+pub(crate) const CAS_KIND: Modifier = field(88, 87, &["CAS", "CAST", "CAS", "CAST"]);
+pub(crate) const SHARED_CAS_KIND: Modifier = field(88, 87, &["CAS", "CAST", "-", "CAST.SPIN"]);
+pub(crate) const SHUFFLE: Modifier = field(59, 58, &["IDX", "UP", "DOWN", "BFLY"]);
+pub(crate) const VOTE_MODE: Modifier = field(73, 72, &["ALL", "ANY", "EQ"]);
+pub(crate) const MATCH_MODE: Modifier = flag(79, &["ALL", "ANY"]);
+pub(crate) const MATCH_WIDTH: Modifier = flag(73, &["", "U64"]);
+pub(crate) const REDUCE_OP: Modifier = field(80, 78, &["", "OR", "XOR", "SUM", "MIN", "MAX"]);
+pub(crate) const REDUCE_SIGN: Modifier = flag(73, &["", "S32"]);
+pub(crate) const ANY_OR: Modifier = flag(84, &["", "OR"]);
+pub(crate) const MATRIX_COUNT: Modifier = field(73, 72, &["", "2", "4"]);
+pub(crate) const MATRIX_LAYOUT: Modifier = field(79, 78, &["16.M88", "16.MT88"]);
+pub(crate) const MOVE_LAYOUT: Modifier = field(79, 78, &["16.MT88"]);
+pub(crate) const HMMA_SHAPE: Modifier =
+    Modifier::split(Field::bit(75), Field::bit(78), &["1688", "16816", "1684", "-"]);
+pub(crate) const HMMA_ACCUMULATOR: Modifier = flag(76, &["F16", "F32"]);
+pub(crate) const HMMA_TYPE: Modifier = field(83, 82, &["", "BF16", "TF32"]);
+pub(crate) const IMMA_SHAPE: Modifier = Modifier::split(
+    Field::bit(75),
+    Field::new(86, 85),
+    &["8816", "-", "8832", "-", "16816", "16832", "16864"],
+);
+pub(crate) const IMMA_A_TYPE: Modifier =
+    Modifier::split(Field::bit(76), Field::bit(83), &["U8", "S8", "U4", "S4"]);
+pub(crate) const IMMA_B_TYPE: Modifier =
+    Modifier::split(Field::bit(78), Field::bit(84), &["U8", "S8", "U4", "S4"]);
+pub(crate) const IMMA_SAT: Modifier = flag(82, &["", "SAT"]);
+pub(crate) const BYPASS: Modifier = flag(81, &["BYPASS", ""]);
+pub(crate) const COPY_PREFETCH: Modifier = flag(72, &["", "LTC128B"]);
+pub(crate) const COPY_SIZE: Modifier = field(75, 73, &["-", "-", "-", "-", "", "64", "128"]);
+pub(crate) const ZERO_FILL: Modifier = flag(82, &["", "ZFILL"]);
+pub(crate) const SPACE: Modifier = field(74, 73, &["G", "L", "S", "D"]);
+pub(crate) const CACHE_OP: Modifier = field(
+    90,
+    87,
+    &["PF1", "PF2", "WB", "IV", "IVALL", "RS", "IVALLP", "WBALL", "WBALLP", "PML2", "DML2", "RML2"],
+);
+pub(crate) const CACHE_KIND: Modifier = field(80, 78, &["", "U", "C", "I"]);
+pub(crate) const CACHE_WIDE: Modifier = flag(72, &["", "E"]);
+pub(crate) const FENCE: Modifier = field(80, 79, &["SC", "ALL", "", "MMIO"]);
+pub(crate) const FENCE_SCOPE: Modifier = field(78, 76, &["CTA", "SM", "GPU", "SYS", "-", "VC"]);
+pub(crate) const BARRIER_MODE: Modifier = Modifier::split(
+    Field::new(79, 77),
+    Field::new(75, 74),
+    &[
+        "SYNC", "ARV", "RED.POPC", "SCAN", "-", "-", "-", "-", "-", "-", "RED.AND", "-", "-", "-",
+        "-", "-", "-", "-", "RED.OR",
+    ],
+);
+pub(crate) const DEFER: Modifier = flag(80, &["", "DEFER_BLOCKING"]);
+pub(crate) const NO_INCREMENT: Modifier = flag(86, &["", "NOINC"]);
+pub(crate) const NO_DECREMENT: Modifier = flag(86, &["", "NODEC"]);
+pub(crate) const RELATIVE: Modifier = Modifier::new(Field::bit(85), &["REL", "ABS"]);
+pub(crate) const BRANCH_STACK: Modifier = field(86, 85, &["", "INC", "DEC"]);
+pub(crate) const DIVERGENCE: Modifier = field(33, 32, &["", "-", "DIV", "CONV"]);
+pub(crate) const SYNC_90: Modifier = field(86, 84, &["", "-", "-", "-", "COLLECTIVE"]);
+pub(crate) const SYNC_87: Modifier = field(86, 84, &["", "-", "-", "-", "EXCLUSIVE"]);
+pub(crate) const EXIT_MODE: Modifier = field(86, 84, &["", "KEEPREFCOUNT", "-", "-", "NO_ATEXIT"]);
+pub(crate) const CLEAR: Modifier = flag(84, &["32", "32.CLEAR"]);
+pub(crate) const TRAP_KIND: Modifier = field(86, 84, &["-", "-", "-", "TRAP", "INT"]);
+pub(crate) const HALF_BITS: Modifier = flag(71, &["", "BF"]);
+pub(crate) const HALF_AND: Modifier = flag(71, &["", "H_AND"]);
+pub(crate) const NARROW_READ: Modifier = flag(80, &["32", ""]);
+pub(crate) const LOAD_CONSTANT_MODE: Modifier = field(79, 78, &["", "IL", "IS", "ISL"]);
+pub(crate) const RESULT: Modifier = field(79, 77, &["-", "-", "RESULT"]);
+pub(crate) const DIFF_TYPE: Modifier = flag(73, &["U8", ""]);
+pub(crate) const DIFF_ACC: Modifier = flag(75, &["", "ACC"]);
+pub(crate) const DMMA_SHAPE: Modifier = field(77, 76, &["8x8x4", "16x8x4", "16x8x8"]);
+pub(crate) const SLEEP_KIND: Modifier = field(86, 84, &["", "-", "WARP", "-", "RAND"]);
+pub(crate) const FLOAT_BOTH: Modifier = Modifier::split(
+    Field::new(76, 75),
+    Field::new(85, 84),
+    &["-", "-", "-", "-", "-", "F16", "-", "-", "-", "-", "", "-", "-", "-", "-", "F64"],
+);
+pub(crate) const INTEGER_DST_32: Modifier = Modifier::split(
+    Field::new(76, 75),
+    Field::bit(72),
+    &["U8", "U16", "U32", "-", "S8", "S16", "", "-"],
+);
+pub(crate) const FLOAT_SRC_32: Modifier = field(86, 84, &["-", "F16", "", "-", "BF16"]);
+pub(crate) const FLOAT_SRC_64: Modifier = field(86, 84, &["-", "F16", "", "F64"]);
+pub(crate) const FLOAT_DST_32: Modifier = field(77, 75, &["-", "F16", "", "-", "BF16"]);
+pub(crate) const FLOAT_DST_64: Modifier = field(77, 75, &["-", "F16", "", "F64"]);
+pub(crate) const LEA_SIGN: Modifier = flag(73, &["", "SX32"]);
+pub(crate) const INTEGER_SRC_NARROW: Modifier = Modifier::split(
+    Field::new(85, 84),
+    Field::bit(74),
+    &["U8", "U16", "U32", "-", "S8", "S16", "", "-"],
+);
+pub(crate) const COPY_ORDER: Modifier = field(80, 77, &["", "-", "-", "-", "CONSTANT"]);
+pub(crate) const ATOMS_TYPE: Modifier = field(75, 73, &["", "S32", "64"]);
+pub(crate) const SHUFFLE_CLAMP: Field = Field::new(52, 40);
+pub(crate) const SHUFFLE_LANE: Field = Field::new(57, 53);
+/// The comparisons of packed halves have their format bit in the unused slot.
+pub(crate) const BF16_65: Modifier = flag(65, &["", "BF16_V2"]);

@@ -1,0 +1,258 @@
+//! The rows themselves. The opcodes and fields were found by flipping every bit of compiled words and
+//! reading how the vendor's disassembler reacts; see `docs/software-orin.md`.
+
+use super::Code::{Alu, Uniform, Whole};
+use super::Numbers::{Double, Halves, Integer, Single};
+use super::Operand::*;
+use super::Shown::{Always, If, NotTrue, Unless};
+use super::*;
+use crate::sm::Arch::{Sm87, Sm90};
+
+const fn f(set: &[u8]) -> Forms {
+    let mut bits = 0;
+    let mut at = 0;
+    while at < set.len() {
+        bits |= 1 << set[at];
+        at += 1;
+    }
+    Forms(bits)
+}
+
+/// Two sources, the second in the 63:32 slot: register, immediate, constant, uniform register.
+const TWO: Forms = f(&[1, 4, 5, 6]);
+/// Two sources, the second in the slot of C unless it is a register.
+const TWO_HIGH: Forms = f(&[1, 2, 3, 7]);
+const THREE: Forms = f(&[1, 2, 3, 4, 5, 6, 7]);
+const REGS: Forms = f(&[1]);
+const UNI: Forms = f(&[1, 4]);
+
+const fn row(
+    name: &'static str,
+    kind: Kind,
+    code: Code,
+    numbers: Numbers,
+    modifiers: &'static [Modifier],
+    operands: &'static [Operand],
+) -> Row {
+    Row { name, kind, code, arch: None, numbers, modifiers, operands }
+}
+
+const fn only(arch: Arch, row: Row) -> Row {
+    Row { arch: Some(arch), ..row }
+}
+
+const P0: Operand = PDst(81, NotTrue);
+const P0_SHOWN: Operand = PDst(81, Always);
+const P1_SHOWN: Operand = PDst(84, Always);
+const COND: Operand = P(87, 90, Always);
+/// Control instructions take a second condition next to their guard.
+const WHEN: Operand = P(87, 90, NotTrue);
+const UNIFORM_WHEN: Operand = PInverted(87, 90, true);
+const UP0: Operand = UPDst(81, NotTrue);
+const fn ones(hi: u8, lo: u8) -> Operand {
+    let field = Field::new(hi, lo);
+    Fixed(field, (1 << field.width()) - 1)
+}
+const UNIFORM_ADDRESS: Operand = ones(91, 90);
+const GLOBAL_UR32: Operand = Global { ur: Some(32) };
+const GLOBAL_UR64: Operand = Global { ur: Some(64) };
+const ATOM_UR: Operand = Global { ur: Some(64) };
+const SHARED: Operand = Window { ur: None, scaled: true };
+const LOAD: &[Modifier] = &[WIDE_ADDRESS, EVICTION, PREFETCH, ACCESS, ORDER];
+const STORE: &[Modifier] = &[WIDE_ADDRESS, EVICTION, ACCESS, ORDER];
+
+macro_rules! rows {
+    ($($kind:ident),* $(,)? ; $table:expr) => {
+        /// What a row is, for the lowering.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub(crate) enum Kind { $($kind),* }
+        /// Every instruction that the interpreter knows.
+        pub(crate) const ROWS: &[Row] = $table;
+    };
+}
+
+rows! {
+    Mov, Sel, FSel, FMnMx, FSet, FSetP, ISetP, IAdd3, Lea, Lop3, IAbs, VAbsDiff, VAbsDiff4, Prmt,
+    IMnMx, Shf, Sgxt, Bmsk, Plop3, FMul, FAdd, FFma, IMad, IMadWide, IMadHi, Idp, DMul, DAdd, DSetP,
+    DFma, HAdd2, HFma2, HMul2, HSet2, HSetP2, HMnMx2, VIAdd, VIAddMnMx, VIMnMx, I2I, F2fp, I2F, F2I,
+    F2F, Frnd, Mufu, Popc, Flo, Brev, Fchk, Cs2r, S2r, S2ur, Vote, VoteU, Match, Redux, R2ur, Shfl,
+    UMov, UIAdd3, ULea, ULop3, UShf, UIMad, UIMadWide, UISetP, USel, UPrmt, UFlo, UBrev, UPopc,
+    UPlop3, Ldc, Uldc, Ldg, Stg, Ld, St, Lds, Sts, Ldl, Stl, Atomg, AtomgFloat, Red, RedFloat, Atom,
+    AtomgCas, AtomCas, Atoms, AtomsCas, Ldgsts, LdgDepBar, DepBar, Ldsm, Movm, Hmma, Imma, Dmma, Qspc,
+    Membar, Errbar, Cctl, CgaErrbar, Nanosleep, Yield, Nop, Bra, BraU, Brx, Call, CallReg, Ret, Exit, Bssy,
+    Bsync, Break, BmovToReg, BmovFromReg, BmovImm, BmovBar, WarpSyncReg, WarpSyncImm, WarpSyncAll,
+    EndCollective, Bar, B2r, Bpt, Kill, P2r, R2p, Lepc;
+    &[
+    // Moves and selection.
+    row("MOV", Kind::Mov, Alu(0x002, TWO), Integer, &[], &[Dst, B32(Mods::None), ones(75, 72)]),
+    row("SEL", Kind::Sel, Alu(0x007, TWO), Integer, &[], &[Dst, A(Mods::None), B32(Mods::None), COND]),
+    row("FSEL", Kind::FSel, Alu(0x008, TWO), Single, &[FTZ], &[Dst, A(Mods::Float), B32(Mods::Float), COND]),
+    row("PRMT", Kind::Prmt, Alu(0x016, THREE), Integer, &[PERMUTE], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None)]),
+    row("S2R", Kind::S2r, Whole(0x919), Integer, &[], &[Dst, Special]),
+    row("CS2R", Kind::Cs2r, Whole(0x805), Integer, &[NARROW_READ], &[Dst, Special]),
+    row("S2UR", Kind::S2ur, Whole(0x9c3), Integer, &[], &[UDst, Special]),
+    row("P2R", Kind::P2r, Alu(0x003, TWO), Integer, &[], &[Dst, A(Mods::None), B32(Mods::None)]),
+    row("R2P", Kind::R2p, Alu(0x004, TWO), Integer, &[], &[A(Mods::None), B32(Mods::None)]),
+    // Single precision.
+    row("FADD", Kind::FAdd, Alu(0x021, TWO_HIGH), Single, &[FTZ, ROUND, SAT], &[Dst, A(Mods::Float), B32(Mods::Float)]),
+    row("FMUL", Kind::FMul, Alu(0x020, TWO), Single, &[SCALE_RESULT, FMZ, FTZ, ROUND, SAT], &[Dst, A(Mods::Float), B32(Mods::Float)]),
+    row("FFMA", Kind::FFma, Alu(0x023, THREE), Single, &[FMZ, FTZ, ROUND, SAT], &[Dst, A(Mods::Float), B(Mods::Float), C(Mods::Float)]),
+    row("FMNMX", Kind::FMnMx, Alu(0x009, TWO), Single, &[FTZ, NAN, XORSIGN], &[Dst, A(Mods::Float), B32(Mods::Float), COND]),
+    row("FSET.BF", Kind::FSet, Alu(0x00a, TWO), Single, &[COMPARE4, FTZ, COMBINE], &[Dst, A(Mods::Float), B32(Mods::Float), COND]),
+    row("FSETP", Kind::FSetP, Alu(0x00b, TWO), Single, &[COMPARE4, FTZ, COMBINE], &[P0_SHOWN, P1_SHOWN, A(Mods::Float), B32(Mods::Float), COND]),
+    row("FCHK", Kind::Fchk, Alu(0x102, TWO), Single, &[], &[P0_SHOWN, A(Mods::Float), B32(Mods::Float)]),
+    only(Sm87, row("MUFU", Kind::Mufu, Alu(0x108, TWO), Single, &[MUFU_FUNCTION, MUFU_FORMAT_87], &[Dst, B32(Mods::Float), Part(Field::bit(60))])),
+    only(Sm90, row("MUFU", Kind::Mufu, Alu(0x108, TWO), Single, &[MUFU_FUNCTION, MUFU_FORMAT_90], &[Dst, B32(Mods::Float), Part(Field::bit(60))])),
+    // Integers.
+    row("IADD3", Kind::IAdd3, Alu(0x010, TWO), Integer, &[CARRY], &[Dst, P0, PDst(84, NotTrue), A(Mods::Neg), B(Mods::Neg), C(Mods::Neg), P(87, 90, If(74)), P(77, 80, If(74))]),
+    row("IMAD", Kind::IMad, Alu(0x024, THREE), Integer, &[UNSIGNED, CARRY], &[Dst, A(Mods::None), B(Mods::None), C(Mods::Neg), P(87, 90, If(74)), ones(83, 81)]),
+    row("IMAD.WIDE", Kind::IMadWide, Alu(0x025, THREE), Integer, &[UNSIGNED, CARRY], &[Dst, P0, A(Mods::None), B(Mods::None), C(Mods::Neg), P(87, 90, If(74))]),
+    row("IMAD.HI", Kind::IMadHi, Alu(0x027, THREE), Integer, &[UNSIGNED, CARRY], &[Dst, P0, A(Mods::None), B(Mods::None), C(Mods::Neg), P(87, 90, If(74))]),
+    row("IDP", Kind::Idp, Alu(0x026, f(&[1, 5, 6])), Integer, &[DP], &[Dst, A(Mods::None), B(Mods::None), C(Mods::Neg)]),
+    row("LEA", Kind::Lea, Alu(0x011, f(&[1, 4, 5, 6])), Integer, &[HIGH, CARRY, LEA_SIGN], &[Dst, P0, A(Mods::Neg), B(Mods::Neg), C(Mods::None), Number(SHIFT), P(87, 90, If(74))]),
+    row("LOP3.LUT", Kind::Lop3, Alu(0x012, TWO), Integer, &[PAND], &[P0, Dst, A(Mods::None), B(Mods::None), C(Mods::None), Number(LUT), COND]),
+    row("IABS", Kind::IAbs, Alu(0x013, TWO), Integer, &[], &[Dst, B32(Mods::None)]),
+    row("VABSDIFF", Kind::VAbsDiff, Alu(0x014, THREE), Integer, &[UNSIGNED], &[Dst, P0, A(Mods::None), B(Mods::None), C(Mods::None)]),
+    row("VABSDIFF4", Kind::VAbsDiff4, Alu(0x015, f(&[1, 2, 3, 7])), Integer, &[DIFF_TYPE, DIFF_ACC], &[Dst, P0, A(Mods::None), B(Mods::None), C(Mods::None)]),
+    only(Sm87, row("IMNMX", Kind::IMnMx, Alu(0x017, TWO), Integer, &[UNSIGNED], &[Dst, A(Mods::None), B32(Mods::None), COND])),
+    row("SHF", Kind::Shf, Alu(0x019, THREE), Integer, &[SHIFT_DIRECTION, WRAP, SHIFT_TYPE, HIGH], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None)]),
+    row("SGXT", Kind::Sgxt, Alu(0x01a, TWO), Integer, &[WRAP, UNSIGNED], &[Dst, A(Mods::None), B32(Mods::None)]),
+    row("BMSK", Kind::Bmsk, Alu(0x01b, TWO), Integer, &[WRAP], &[Dst, A(Mods::None), B32(Mods::None)]),
+    row("PLOP3.LUT", Kind::Plop3, Whole(0x81c), Integer, &[], &[P0_SHOWN, P1_SHOWN, COND, P(77, 80, Always), PThird, Table1, Table2]),
+    row("ISETP", Kind::ISetP, Alu(0x00c, TWO), Integer, &[COMPARE3, UNSIGNED, COMBINE, EXTENDED_72], &[P0_SHOWN, P1_SHOWN, A(Mods::None), B32(Mods::None), COND, P(68, 71, If(72))]),
+    row("POPC", Kind::Popc, Alu(0x109, TWO), Integer, &[], &[Dst, B32(Mods::Not)]),
+    row("FLO", Kind::Flo, Alu(0x100, TWO), Integer, &[UNSIGNED, SIGN_SHIFT], &[Dst, P0, B32(Mods::Not)]),
+    row("BREV", Kind::Brev, Alu(0x101, TWO), Integer, &[], &[Dst, B32(Mods::Not)]),
+    only(Sm90, row("VIADD", Kind::VIAdd, Alu(0x036, TWO), Integer, &[ADD_PAIR], &[Dst, A(Mods::Neg), B32(Mods::Neg)])),
+    only(Sm90, row("VIADDMNMX", Kind::VIAddMnMx, Alu(0x046, THREE), Integer, &[PAIR_TYPE, RELU_76], &[Dst, A(Mods::None), B(Mods::Neg), C(Mods::None), COND, Hint(Field::new(86, 81))])),
+    only(Sm90, row("VIMNMX", Kind::VIMnMx, Alu(0x048, TWO), Integer, &[PAIR_TYPE, RELU_76], &[Dst, A(Mods::None), B32(Mods::None), COND, ones(86, 81)])),
+    // Double precision.
+    row("DADD", Kind::DAdd, Alu(0x029, TWO_HIGH), Double, &[ROUND], &[Dst, A(Mods::Float), B64(Mods::Float)]),
+    row("DMUL", Kind::DMul, Alu(0x028, TWO), Double, &[ROUND], &[Dst, A(Mods::Float), B32(Mods::Float)]),
+    row("DFMA", Kind::DFma, Alu(0x02b, THREE), Double, &[ROUND], &[Dst, A(Mods::Float), B(Mods::Float), C(Mods::Float)]),
+    row("DSETP", Kind::DSetP, Alu(0x02a, TWO_HIGH), Double, &[COMPARE4_DOUBLE, COMBINE], &[P0_SHOWN, P1_SHOWN, A(Mods::Float), B32(Mods::Float), COND]),
+    // Packed halves.
+    row("HADD2", Kind::HAdd2, Alu(0x030, TWO_HIGH), Halves, &[HALF_F32, BF16_PAIR, FTZ, SAT], &[Dst, A(Mods::Half), B32(Mods::Half)]),
+    row("HMUL2", Kind::HMul2, Alu(0x032, TWO), Halves, &[BF16_PAIR, FMZ, FTZ, SAT], &[Dst, A(Mods::Half), B32(Mods::Half)]),
+    row("HFMA2", Kind::HFma2, Alu(0x031, THREE), Halves, &[BF16_PAIR, FMZ, FTZ, SAT, RELU_79], &[Dst, A(Mods::Half), B(Mods::Half), C(Mods::Half), Hint(Field::new(90, 87))]),
+    row("HFMA2.MMA", Kind::HFma2, Alu(0x035, THREE), Halves, &[BF16_PAIR, FMZ, FTZ, SAT, RELU_79], &[Dst, A(Mods::Half), B(Mods::Half), C(Mods::Half), Hint(Field::new(90, 87))]),
+    row("HSET2", Kind::HSet2, Alu(0x033, TWO_HIGH), Halves, &[BF16_65, HALF_BITS, COMPARE4, FTZ, COMBINE_HALF], &[Dst, A(Mods::Half), B32(Mods::Half), COND]),
+    row("HSETP2", Kind::HSetP2, Alu(0x034, TWO_HIGH), Halves, &[BF16_65, COMPARE4, FTZ, HALF_AND, COMBINE_HALF], &[P0_SHOWN, P1_SHOWN, A(Mods::Half), B32(Mods::Half), COND]),
+    row("HMNMX2", Kind::HMnMx2, Alu(0x040, TWO), Halves, &[BF16_PAIR, FTZ, NAN, XORSIGN], &[Dst, A(Mods::Half), B32(Mods::Half), COND]),
+    // Conversions.
+    row("I2FP.F32", Kind::I2F, Alu(0x045, TWO), Integer, &[INTEGER_SRC_32, ROUND], &[Dst, B32(Mods::None), Fixed(Field::new(77, 75), 2)]),
+    row("I2F", Kind::I2F, Alu(0x106, TWO), Integer, &[FLOAT_DST_32, INTEGER_SRC_NARROW, ROUND], &[Dst, B32(Mods::None), Part(SUBWORD)]),
+    row("I2F", Kind::I2F, Alu(0x112, TWO), Integer, &[FLOAT_DST_64, INTEGER_SRC, ROUND], &[Dst, B32(Mods::None), Part(SUBWORD)]),
+    row("F2I", Kind::F2I, Alu(0x105, TWO), Single, &[FTZ, INTEGER_DST_32, FLOAT_SRC_32, ROUND_INTEGER, NTZ], &[Dst, B32(Mods::Float), Part(Field::bit(60))]),
+    row("F2I", Kind::F2I, Alu(0x111, TWO), Double, &[FTZ, INTEGER_DST, FLOAT_SRC_64, ROUND_INTEGER, NTZ], &[Dst, B32(Mods::Float), Part(Field::bit(60))]),
+    row("F2F", Kind::F2F, Alu(0x104, TWO), Single, &[FTZ, FLOAT_DST_NAMED, FLOAT_SRC_NAMED, ROUND], &[Dst, B32(Mods::Float), Part(Field::bit(60))]),
+    row("F2F", Kind::F2F, Alu(0x110, TWO), Double, &[FTZ, FLOAT_DST_NAMED, FLOAT_SRC_NAMED, ROUND], &[Dst, B32(Mods::Float), Part(Field::bit(60))]),
+    row("FRND", Kind::Frnd, Alu(0x107, TWO), Single, &[FTZ, FLOAT_BOTH, ROUND_INTEGER], &[Dst, B32(Mods::Float), Part(Field::bit(60))]),
+    row("FRND", Kind::Frnd, Alu(0x113, TWO), Double, &[FTZ, FLOAT_BOTH, ROUND_INTEGER], &[Dst, B32(Mods::Float), Part(Field::bit(60))]),
+    row("F2FP", Kind::F2fp, Alu(0x03e, THREE), Single, &[PACK_SATFINITE, PACK_RELU, PACK_FORMAT, PACK_MERGE, PACK_ROUND], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None)]),
+    row("I2I", Kind::I2I, Alu(0x038, TWO), Integer, &[NARROW_DST], &[Dst, B32(Mods::None)]),
+    // Across lanes.
+    row("VOTE", Kind::Vote, Whole(0x806), Integer, &[VOTE_MODE], &[DstNotZero, P0_SHOWN, COND]),
+    row("VOTEU", Kind::VoteU, Whole(0x886), Integer, &[VOTE_MODE], &[UDst, UPDst(81, Always), COND]),
+    row("MATCH", Kind::Match, Whole(0x3a1), Integer, &[MATCH_MODE, MATCH_WIDTH], &[PDst(81, Unless(79)), Dst, A(Mods::None)]),
+    row("REDUX", Kind::Redux, Whole(0x3c4), Integer, &[REDUCE_OP, REDUCE_SIGN], &[UDst, A(Mods::None)]),
+    only(Sm87, row("R2UR", Kind::R2ur, Whole(0x3c2), Integer, &[ANY_OR], &[P0, UDst, A(Mods::None)])),
+    only(Sm90, row("R2UR", Kind::R2ur, Whole(0x2ca), Integer, &[ANY_OR], &[P0, UDst, A(Mods::None)])),
+    row("SHFL", Kind::Shfl, Whole(0x389), Integer, &[SHUFFLE], &[P0_SHOWN, Dst, A(Mods::None), Reg(32), Reg(64)]),
+    row("SHFL", Kind::Shfl, Whole(0x589), Integer, &[SHUFFLE], &[P0_SHOWN, Dst, A(Mods::None), Reg(32), Number(SHUFFLE_CLAMP)]),
+    row("SHFL", Kind::Shfl, Whole(0x989), Integer, &[SHUFFLE], &[P0_SHOWN, Dst, A(Mods::None), Number(SHUFFLE_LANE), Reg(64)]),
+    row("SHFL", Kind::Shfl, Whole(0xf89), Integer, &[SHUFFLE], &[P0_SHOWN, Dst, A(Mods::None), Number(SHUFFLE_LANE), Number(SHUFFLE_CLAMP)]),
+    // Tensor cores.
+    row("HMMA", Kind::Hmma, Alu(0x03c, REGS), Integer, &[HMMA_SHAPE, HMMA_ACCUMULATOR, HMMA_TYPE], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None), UNIFORM_WHEN]),
+    row("IMMA", Kind::Imma, Alu(0x037, REGS), Integer, &[IMMA_SHAPE, IMMA_A_TYPE, IMMA_B_TYPE, IMMA_SAT], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None), UNIFORM_WHEN, Fixed(Field::new(74, 73), 2)]),
+    row("DMMA", Kind::Dmma, Alu(0x03f, REGS), Integer, &[DMMA_SHAPE], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None), UNIFORM_WHEN]),
+    row("LDSM", Kind::Ldsm, Whole(0x83b), Integer, &[MATRIX_LAYOUT, MATRIX_COUNT], &[Dst, Window { ur: Some(32), scaled: false }]),
+    row("MOVM", Kind::Movm, Whole(0x23a), Integer, &[MOVE_LAYOUT], &[Dst, A(Mods::None)]),
+    // The uniform datapath.
+    row("UMOV", Kind::UMov, Whole(0x882), Integer, &[], &[UDst, Number(SLOT32_IMM)]),
+    row("UMOV", Kind::UMov, Whole(0xc82), Integer, &[], &[UDst, Ureg(32), ones(91, 91)]),
+    row("UIADD3", Kind::UIAdd3, Uniform(0x090, UNI), Integer, &[CARRY], &[UDst, UP0, UPDst(84, NotTrue), A(Mods::Neg), B(Mods::Neg), C(Mods::Neg), UP(87, 90, If(74)), UP(77, 80, If(74))]),
+    row("UIMAD", Kind::UIMad, Uniform(0x0a4, f(&[1, 2, 4])), Integer, &[UNSIGNED, CARRY], &[UDst, A(Mods::None), B(Mods::None), C(Mods::Neg), UP(87, 90, If(74))]),
+    row("UIMAD.WIDE", Kind::UIMadWide, Uniform(0x0a5, f(&[1, 2, 4])), Integer, &[UNSIGNED, CARRY], &[UDst, UP0, A(Mods::None), B(Mods::None), C(Mods::Neg), UP(87, 90, If(74))]),
+    row("ULEA", Kind::ULea, Uniform(0x091, UNI), Integer, &[HIGH, CARRY, LEA_SIGN], &[UDst, UP0, A(Mods::Neg), B(Mods::Neg), C(Mods::None), Number(SHIFT), UP(87, 90, If(74))]),
+    row("ULOP3.LUT", Kind::ULop3, Uniform(0x092, UNI), Integer, &[PAND], &[UP0, UDst, A(Mods::None), B(Mods::None), C(Mods::None), Number(LUT), UP(87, 90, Always)]),
+    row("USHF", Kind::UShf, Uniform(0x099, f(&[1, 2, 4])), Integer, &[SHIFT_DIRECTION, WRAP, SHIFT_TYPE, HIGH], &[UDst, A(Mods::None), B(Mods::None), C(Mods::None)]),
+    row("UPRMT", Kind::UPrmt, Uniform(0x096, f(&[1, 2, 4])), Integer, &[PERMUTE], &[UDst, A(Mods::None), B(Mods::None), C(Mods::None)]),
+    row("USEL", Kind::USel, Uniform(0x087, UNI), Integer, &[], &[UDst, A(Mods::None), B32(Mods::None), UP(87, 90, Always)]),
+    row("UISETP", Kind::UISetP, Uniform(0x08c, UNI), Integer, &[COMPARE3, UNSIGNED, COMBINE, EXTENDED_72], &[UPDst(81, Always), UPDst(84, Always), A(Mods::None), B32(Mods::None), UP(87, 90, Always), UP(68, 71, If(72))]),
+    row("UFLO", Kind::UFlo, Uniform(0x0bd, REGS), Integer, &[UNSIGNED, SIGN_SHIFT], &[UDst, UP0, B32(Mods::Not)]),
+    row("UBREV", Kind::UBrev, Uniform(0x0be, REGS), Integer, &[], &[UDst, B32(Mods::Not)]),
+    row("UPOPC", Kind::UPopc, Uniform(0x0bf, REGS), Integer, &[], &[UDst, B32(Mods::Not)]),
+    row("UPLOP3.LUT", Kind::UPlop3, Whole(0x89c), Integer, &[], &[UPDst(81, Always), UPDst(84, Always), UP(87, 90, Always), UP(77, 80, Always), PThird, Table1, Table2]),
+    // Constants.
+    row("LDC", Kind::Ldc, Whole(0xb82), Integer, &[LOAD_CONSTANT_MODE, CONSTANT_ACCESS], &[Dst, Constant]),
+    row("ULDC", Kind::Uldc, Whole(0xab9), Integer, &[CONSTANT_ACCESS], &[UDst, Constant]),
+    // Global memory.
+    row("LDG", Kind::Ldg, Whole(0x981), Integer, LOAD, &[PDst(81, NotTrue), Dst, GLOBAL_UR32, PInverted(64, 67, false), UNIFORM_ADDRESS]),
+    row("LDG", Kind::Ldg, Whole(0x381), Integer, LOAD, &[PDst(81, NotTrue), Dst, Global { ur: None }, PInverted(64, 67, false)]),
+    row("LD", Kind::Ld, Whole(0x980), Integer, LOAD, &[Dst, GLOBAL_UR32, PInverted(64, 67, false), UNIFORM_ADDRESS]),
+    row("LD", Kind::Ld, Whole(0x380), Integer, LOAD, &[Dst, Global { ur: None }, PInverted(64, 67, false)]),
+    row("STG", Kind::Stg, Whole(0x986), Integer, STORE, &[GLOBAL_UR64, Reg(32), UNIFORM_ADDRESS]),
+    row("STG", Kind::Stg, Whole(0x386), Integer, STORE, &[Global { ur: None }, Reg(32)]),
+    row("ST", Kind::St, Whole(0x985), Integer, STORE, &[GLOBAL_UR64, Reg(32), UNIFORM_ADDRESS]),
+    row("ST", Kind::St, Whole(0x385), Integer, STORE, &[Global { ur: None }, Reg(32)]),
+    only(Sm87, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), ones(91, 91)])),
+    only(Sm90, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), ones(91, 91)])),
+    only(Sm87, row("ATOM", Kind::Atom, Whole(0x98a), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), ones(91, 91)])),
+    only(Sm90, row("ATOM", Kind::Atom, Whole(0x98a), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), ones(91, 91)])),
+    only(Sm90, row("ATOMG", Kind::AtomgFloat, Whole(0x9a3), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), ones(91, 91)])),
+    only(Sm87, row("RED", Kind::Red, Whole(0x98e), Integer, &[WIDE_ADDRESS, RED_OP, EVICTION, ATOM_TYPE_87, ORDER], &[ATOM_UR, Reg(32), UNIFORM_ADDRESS, Hint(DESCRIPTOR)])),
+    only(Sm90, row("REDG", Kind::Red, Whole(0x98e), Integer, &[WIDE_ADDRESS, RED_OP, EVICTION, ATOM_TYPE_90, ORDER], &[ATOM_UR, Reg(32), UNIFORM_ADDRESS, Hint(DESCRIPTOR)])),
+    only(Sm90, row("REDG", Kind::RedFloat, Whole(0x9a6), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, ORDER], &[ATOM_UR, Reg(32), UNIFORM_ADDRESS])),
+    row("ATOMG", Kind::AtomgCas, Whole(0x3a9), Integer, &[WIDE_ADDRESS, CAS_KIND, EVICTION, CAS_TYPE, ORDER], &[P0_SHOWN, Dst, Global { ur: None }, Reg(32), Reg(64)]),
+    row("ATOM", Kind::AtomCas, Whole(0x38b), Integer, &[WIDE_ADDRESS, CAS_KIND, EVICTION, CAS_TYPE, ORDER], &[P0_SHOWN, Dst, Global { ur: None }, Reg(32), Reg(64)]),
+    row("CCTL", Kind::Cctl, Whole(0x98f), Integer, &[CACHE_WIDE, CACHE_KIND, CACHE_OP], &[CacheLine]),
+    row("QSPC", Kind::Qspc, Whole(0x3aa), Integer, &[WIDE_ADDRESS, SPACE], &[P0_SHOWN, Dst, Global { ur: None }]),
+    row("LDGSTS.E", Kind::Ldgsts, Whole(0xfae), Integer, &[BYPASS, EVICTION, COPY_PREFETCH, COPY_SIZE, ZERO_FILL, COPY_ORDER], &[CopyTarget, CopySource, WHEN, ones(70, 70), ones(91, 91)]),
+    row("LDGDEPBAR", Kind::LdgDepBar, Whole(0x9af), Integer, &[], &[]),
+    row("DEPBAR.LE", Kind::DepBar, Whole(0x91a), Integer, &[], &[Number(Field::new(46, 44)), Number(Field::new(43, 38)), Hint(Field::new(37, 32)), ones(47, 47)]),
+    // Shared and local memory.
+    row("LDS", Kind::Lds, Whole(0x984), Integer, &[ACCESS], &[Dst, Window { ur: Some(32), scaled: true }]),
+    row("STS", Kind::Sts, Whole(0x388), Integer, &[ACCESS], &[SHARED, Reg(32)]),
+    row("STS", Kind::Sts, Whole(0x988), Integer, &[ACCESS], &[Window { ur: Some(64), scaled: true }, Reg(32)]),
+    row("LDL", Kind::Ldl, Whole(0x983), Integer, &[EVICTION, ACCESS], &[Dst, Window { ur: Some(32), scaled: false }]),
+    row("STL", Kind::Stl, Whole(0x387), Integer, &[EVICTION, ACCESS], &[Window { ur: None, scaled: false }, Reg(32)]),
+    row("ATOMS", Kind::Atoms, Whole(0x38c), Integer, &[ATOM_OP, ATOMS_TYPE], &[Dst, SHARED, Reg(32)]),
+    row("ATOMS", Kind::Atoms, Whole(0x98c), Integer, &[ATOM_OP, ATOMS_TYPE], &[Dst, Window { ur: Some(64), scaled: true }, Reg(32)]),
+    row("ATOMS", Kind::AtomsCas, Whole(0x38d), Integer, &[SHARED_CAS_KIND, CAS_TYPE], &[Dst, SHARED, Reg(32), Reg(64)]),
+    // Order and waiting.
+    row("MEMBAR", Kind::Membar, Whole(0x992), Integer, &[FENCE, FENCE_SCOPE], &[]),
+    row("ERRBAR", Kind::Errbar, Whole(0x9ab), Integer, &[], &[]),
+    only(Sm90, row("CGAERRBAR", Kind::CgaErrbar, Whole(0x5ab), Integer, &[], &[])),
+    row("NANOSLEEP", Kind::Nanosleep, Alu(0x15d, TWO), Integer, &[SLEEP_KIND], &[B32(Mods::None), WHEN]),
+    row("YIELD", Kind::Yield, Whole(0x946), Integer, &[], &[WHEN]),
+    row("NOP", Kind::Nop, Whole(0x918), Integer, &[], &[]),
+    row("BAR", Kind::Bar, Whole(0x51d), Integer, &[BARRIER_MODE, DEFER], &[BarrierId, BarrierCount, P(87, 90, If(78))]),
+    row("BAR", Kind::Bar, Whole(0x91d), Integer, &[BARRIER_MODE, DEFER], &[BarrierId, BarrierCount, P(87, 90, If(78))]),
+    row("BAR", Kind::Bar, Whole(0xb1d), Integer, &[BARRIER_MODE, DEFER], &[BarrierId, BarrierCount, P(87, 90, If(78))]),
+    row("B2R", Kind::B2r, Whole(0x31c), Integer, &[RESULT], &[Dst, P0]),
+    // Control flow.
+    row("BRA", Kind::Bra, Whole(0x947), Integer, &[BRANCH_STACK, DIVERGENCE], &[WHEN, DivergenceMask, Target]),
+    row("BRA.U", Kind::BraU, Whole(0x547), Integer, &[BRANCH_STACK], &[UP(24, 27, Always), WHEN, Target, Fixed(Field::new(33, 32), 1), ones(91, 91)]),
+    row("BRX", Kind::Brx, Whole(0x949), Integer, &[BRANCH_STACK], &[WHEN, RegTarget]),
+    row("CALL.REL", Kind::Call, Whole(0x944), Integer, &[NO_INCREMENT], &[WHEN, Target]),
+    row("CALL.REL", Kind::CallReg, Whole(0x344), Integer, &[NO_INCREMENT], &[WHEN, RegTarget]),
+    row("RET", Kind::Ret, Whole(0x950), Integer, &[RELATIVE, NO_DECREMENT], &[WHEN, RegTarget]),
+    row("EXIT", Kind::Exit, Whole(0x94d), Integer, &[EXIT_MODE], &[WHEN]),
+    row("KILL", Kind::Kill, Whole(0x95b), Integer, &[], &[WHEN]),
+    row("BPT", Kind::Bpt, Whole(0x95c), Integer, &[TRAP_KIND], &[Number(Field::new(36, 34))]),
+    row("BSSY", Kind::Bssy, Whole(0x945), Integer, &[], &[WHEN, Bar(16), ShortTarget]),
+    row("BSYNC", Kind::Bsync, Whole(0x941), Integer, &[], &[WHEN, Bar(16)]),
+    row("BREAK", Kind::Break, Whole(0x942), Integer, &[], &[WHEN, Bar(16)]),
+    row("BMOV", Kind::BmovToReg, Whole(0x355), Integer, &[CLEAR], &[Dst, Bar(24)]),
+    row("BMOV.32", Kind::BmovFromReg, Whole(0x356), Integer, &[], &[Bar(24), Reg(32)]),
+    only(Sm87, row("BMOV.32", Kind::BmovImm, Whole(0x956), Integer, &[], &[Bar(24), Number(SLOT32_IMM)])),
+    only(Sm87, row("BMOV", Kind::BmovBar, Whole(0xf55), Integer, &[CLEAR], &[Bar(16), Bar(24)])),
+    only(Sm87, row("WARPSYNC", Kind::WarpSyncReg, Whole(0x348), Integer, &[SYNC_87], &[WHEN, Reg(32)])),
+    only(Sm90, row("WARPSYNC", Kind::WarpSyncReg, Whole(0x348), Integer, &[SYNC_90], &[WHEN, RegNotZero(24), Reg(24), Target])),
+    only(Sm87, row("WARPSYNC", Kind::WarpSyncImm, Whole(0x948), Integer, &[], &[WHEN, Number(SLOT32_IMM)])),
+    only(Sm90, row("WARPSYNC.ALL", Kind::WarpSyncAll, Whole(0x948), Integer, &[], &[WHEN])),
+    only(Sm90, row("ENDCOLLECTIVE", Kind::EndCollective, Whole(0x91b), Integer, &[], &[WHEN])),
+    row("LEPC", Kind::Lepc, Whole(0x34e), Integer, &[], &[Dst]),
+    ]
+}
