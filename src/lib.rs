@@ -56,6 +56,7 @@
 mod addr;
 mod barrier;
 mod channel;
+pub mod cubin;
 mod device;
 mod driver;
 mod error;
