@@ -1,6 +1,7 @@
 //! The `doorbell` command.
 
 mod doctor;
+mod emulate;
 mod info;
 mod output;
 
@@ -28,6 +29,8 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Show what the GPU is and can do
     Info(info::Info),
+    /// Run a program on the software Orin
+    Emulate(Box<emulate::Emulate>),
 }
 
 /// Tells a program which board of the software Orin it runs on.
@@ -37,12 +40,18 @@ const EMULATED: &str = "DOORBELL_EMULATED";
 const USAGE: u8 = 2;
 
 fn main() -> ExitCode {
-    let (outcome, failure) = match Doorbell::parse().command {
-        Command::Doctor(doctor) => (doctor.run().map(|works| u8::from(!works)), USAGE),
-        Command::Info(info) => (info.run().map(|()| 0), 1),
+    let status = match Doorbell::parse().command {
+        Command::Doctor(doctor) => {
+            doctor.run().map_or_else(|message| fail(&message, USAGE), |works| u8::from(!works))
+        }
+        Command::Info(info) => info.run().map_or_else(|message| fail(&message, 1), |()| 0),
+        Command::Emulate(emulate) => emulate.run(),
     };
-    ExitCode::from(outcome.unwrap_or_else(|message| {
-        eprintln!("doorbell: {message}");
-        failure
-    }))
+    ExitCode::from(status)
+}
+
+/// One sentence for the user, and the exit status.
+fn fail(message: &str, status: u8) -> u8 {
+    eprintln!("doorbell: {message}");
+    status
 }

@@ -120,7 +120,9 @@ const NVGPU_OTHERS: [&str; 6] = [
     "/dev/nvhost-gpu",
     "/dev/nvhost-tsg-gpu",
 ];
-const NVIDIA: [&str; 3] = ["/dev/nvidiactl", "/dev/nvidia0", "/dev/nvidia-uvm"];
+const NVIDIA_CTL: &str = "/dev/nvidiactl";
+const NVIDIA_UVM: &str = "/dev/nvidia-uvm";
+const NVIDIA_VERSION: &str = "/proc/driver/nvidia/version";
 
 impl Facts {
     /// Reads the tree with the eyes of `who`.
@@ -138,14 +140,17 @@ impl Facts {
                 let others = NVGPU_CTRL.iter().filter(|path| *path != ctrl).chain(&NVGPU_OTHERS);
                 nodes.extend(others.map(|path| fact(path, false)).filter(|node| node.present));
             }
-            Some(Driver::Nvidia) => nodes.extend(NVIDIA.map(|path| fact(path, true))),
+            Some(Driver::Nvidia) => {
+                // A container may have been given any of the host's GPUs.
+                let mut gpus = (0..32).map(|minor| format!("/dev/nvidia{minor}"));
+                let gpu = gpus.find(|path| tree.node(path).is_some());
+                let gpu = gpu.unwrap_or_else(|| "/dev/nvidia0".to_owned());
+                nodes.extend([NVIDIA_CTL, &gpu, NVIDIA_UVM].map(|path| fact(path, true)));
+            }
             None => {}
         }
         Facts {
-            driver_version: tree
-                .text("/proc/driver/nvidia/version")
-                .as_deref()
-                .and_then(nvidia_version),
+            driver_version: tree.text(NVIDIA_VERSION).as_deref().and_then(nvidia_version),
             user: who.map(|who| accounts.user(who)),
             gpu: GpuState::read(tree),
             machine,
@@ -160,7 +165,7 @@ fn driver(tree: &Tree, machine: &Machine) -> Option<Driver> {
     let any = |paths: &[&str]| paths.iter().any(|path| tree.node(path).is_some());
     if machine.tegra || any(&NVGPU_CTRL) || any(&[NVMAP, NVGPU_POWER]) {
         Some(Driver::Nvgpu)
-    } else if any(&NVIDIA) {
+    } else if any(&[NVIDIA_CTL, NVIDIA_UVM]) || tree.exists(NVIDIA_VERSION) {
         Some(Driver::Nvidia)
     } else {
         None

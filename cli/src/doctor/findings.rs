@@ -42,15 +42,11 @@ const EMULATE: &str = "doorbell emulate -- PROGRAM";
 
 /// Everything worth saying about these facts, failures first.
 pub(crate) fn judge(facts: &Facts, tree: &Tree) -> Vec<Finding> {
-    let mut findings = match facts.driver {
-        None => vec![no_node(facts)],
-        Some(Driver::Nvidia) => vec![Finding::failure(
-            "desktop-driver",
-            "This GPU belongs to the desktop driver (/dev/nvidiactl); this version of doorbell drives a Jetson Orin's nvgpu only.",
-            EMULATE,
-        )],
-        Some(Driver::Nvgpu) => nvgpu(facts, tree),
-    };
+    let mut findings = Vec::new();
+    findings.extend(match facts.driver {
+        None => Some(no_node(facts)),
+        Some(driver) => blocked(facts, driver, tree),
+    });
     findings.extend(limits(facts));
     if facts.driver == Some(Driver::Nvgpu) && facts.machine.emulated.is_none() {
         findings.extend(latency(facts));
@@ -72,14 +68,15 @@ fn no_node(facts: &Facts) -> Finding {
     Finding::failure(code, format!("{cause} {way}"), EMULATE)
 }
 
-fn nvgpu(facts: &Facts, tree: &Tree) -> Vec<Finding> {
+/// What keeps this user from opening the nodes that the runtime needs.
+fn blocked(facts: &Facts, driver: Driver, tree: &Tree) -> Option<Finding> {
     let needed = || facts.nodes.iter().filter(|node| node.needed);
     let missing: Vec<_> = needed().filter(|node| !node.present).collect();
     if !missing.is_empty() {
-        return vec![missing_nodes(facts, tree, &missing)];
+        return Some(missing_nodes(facts, driver, tree, &missing));
     }
     if let Some(node) = needed().find(|node| !node.device) {
-        return vec![Finding::failure(
+        return Some(Finding::failure(
             "not-a-device",
             format!("{} is not a device node, though it stands in one's place.", node.path),
             if facts.machine.container {
@@ -87,36 +84,42 @@ fn nvgpu(facts: &Facts, tree: &Tree) -> Vec<Finding> {
             } else {
                 format!("sudo rm -r {} && sudo reboot", node.path)
             },
-        )];
+        ));
     }
     let closed: Vec<_> = needed().filter(|node| !node.openable).collect();
-    if closed.is_empty() { Vec::new() } else { vec![no_permission(facts, &closed)] }
+    (!closed.is_empty()).then(|| no_permission(facts, &closed))
 }
 
-fn missing_nodes(facts: &Facts, tree: &Tree, missing: &[&NodeFact]) -> Finding {
+fn missing_nodes(facts: &Facts, driver: Driver, tree: &Tree, missing: &[&NodeFact]) -> Finding {
     let paths: Vec<_> = missing.iter().map(|node| node.path.as_str()).collect();
+    let (host, cure) = match driver {
+        Driver::Nvgpu => {
+            ("on a Jetson", format!("docker run --device {} IMAGE", paths.join(" --device ")))
+        }
+        Driver::Nvidia => ("beside an NVIDIA GPU", "docker run --gpus all IMAGE".to_owned()),
+    };
     let paths = paths.join(" and ");
     if facts.machine.container {
-        let devices: Vec<_> =
-            missing.iter().map(|node| format!("--device {}", node.path)).collect();
-        return Finding::failure(
-            "container-without-nodes",
-            format!("This container runs on a Jetson but was started without {paths}."),
-            format!("docker run {} IMAGE", devices.join(" ")),
-        );
+        let cause = format!("This container runs {host} but was started without {paths}.");
+        return Finding::failure("container-without-nodes", cause, cure);
     }
-    if tree.node(NVGPU_POWER).is_some() {
-        return Finding::failure(
+    match driver {
+        Driver::Nvidia => Finding::failure(
+            "nodes-missing",
+            format!("The NVIDIA driver has not made {paths}."),
+            "sudo nvidia-modprobe -u -c 0",
+        ),
+        Driver::Nvgpu if tree.node(NVGPU_POWER).is_some() => Finding::failure(
             "gpu-never-powered",
             "The GPU has not been powered since boot, and its driver makes the other nodes only then.",
             format!("echo 1 | sudo tee {NVGPU_POWER}"),
-        );
+        ),
+        Driver::Nvgpu => Finding::failure(
+            "driver-not-loaded",
+            format!("This is a Jetson but {paths} is missing: its driver is not loaded."),
+            "sudo modprobe nvgpu",
+        ),
     }
-    Finding::failure(
-        "driver-not-loaded",
-        format!("This is a Jetson but {paths} is missing: its driver is not loaded."),
-        "sudo modprobe nvgpu",
-    )
 }
 
 fn no_permission(facts: &Facts, closed: &[&NodeFact]) -> Finding {

@@ -18,7 +18,7 @@ use std::path::PathBuf;
 use clap::Args;
 
 use crate::output;
-use facts::Facts;
+use facts::{Driver, Facts};
 use findings::{Finding, Severity, judge};
 use report::Report;
 use tree::{Identity, Tree};
@@ -95,9 +95,11 @@ fn examine(tree: &Tree, who: Option<&Identity>, emulated: Option<String>) -> Rep
 }
 
 fn failed(facts: &Facts, error: &doorbell::Error) -> Finding {
-    let cure = match error {
-        doorbell::Error::Unsupported { .. } => "cat /etc/nv_tegra_release",
+    let cure = match (error, facts.driver) {
         _ if facts.machine.emulated.is_some() => "doorbell emulate --log -- doorbell doctor",
+        (doorbell::Error::Unsupported { .. }, Some(Driver::Nvidia)) => "nvidia-smi",
+        (doorbell::Error::Unsupported { .. }, _) => "cat /etc/nv_tegra_release",
+        (_, Some(Driver::Nvidia)) => "sudo dmesg | grep -iE 'nvrm|xid' | tail",
         _ => "sudo dmesg | grep -iE 'nvgpu|nvmap' | tail",
     };
     Finding::failure("dispatch-failed", format!("The trial dispatch failed: {error}."), cure)

@@ -129,6 +129,27 @@ fn missing_nodes_are_told_apart_by_what_is_there() {
 }
 
 #[test]
+fn a_desktop_driver_without_nodes_is_told_to_make_them() {
+    let version = (
+        "proc/driver/nvidia/version",
+        "NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.95.05  Tue",
+    );
+    let fresh = Changed::new("fresh", &[version, ("nodes.txt", "666 0 0 c3:ff /dev/nvidiactl\n")]);
+    let cure = "sudo nvidia-modprobe -u -c 0".to_owned();
+    assert_eq!(failures(&fresh.tree(), &ada(&[])), [("nodes-missing", cure)]);
+
+    let empty = Changed::new("empty", &[version, (".dockerenv", "")]);
+    let cure = "docker run --gpus all IMAGE".to_owned();
+    assert_eq!(failures(&empty.tree(), &ada(&[])), [("container-without-nodes", cure)]);
+
+    // The third GPU of a host is as good as the first.
+    let third =
+        "666 0 0 c3:ff /dev/nvidiactl\n666 0 0 c3:2 /dev/nvidia2\n666 0 0 1fe:0 /dev/nvidia-uvm\n";
+    let third = Changed::new("third", &[version, ("nodes.txt", third)]);
+    assert_eq!(failures(&third.tree(), &ada(&[])), []);
+}
+
+#[test]
 fn what_is_in_the_way_of_a_node_is_named() {
     let ctrl = "666 0 0 1fa:4 /dev/nvgpu/igpu0/ctrl\n";
     let folder = format!("{ctrl}755 0 0 0:0 /dev/nvmap\n");
