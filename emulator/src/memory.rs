@@ -243,10 +243,12 @@ impl Memory {
             return &[];
         }
         self.check(offset, count as u64 * 8, 8);
-        let first = self.atomic_u64(offset);
-        // SAFETY: all of them lie within the mapping, as just checked; AtomicU64 has the layout of
-        // u64 and may be shared.
-        unsafe { std::slice::from_raw_parts(first, count) }
+        // SAFETY: all of them lie within the mapping and are aligned, as just checked; AtomicU64 has
+        // the layout of u64 and may be shared.
+        unsafe {
+            let first = self.pages.base().as_ptr().add(offset as usize).cast::<AtomicU64>();
+            std::slice::from_raw_parts(first, count)
+        }
     }
 }
 
