@@ -48,7 +48,7 @@ enum OtherEnd {
     },
     Peer {
         token: u64,
-        _peer: OwnedFd,
+        peer: OwnedFd,
     },
 }
 
@@ -124,7 +124,7 @@ impl Closings {
                 // A hang-up is always reported, whatever is asked for.
                 self.epoll.add(&peer, EpollEvent::new(EpollFlags::empty(), token))?;
                 self.by_token.insert(token, identity);
-                OtherEnd::Peer { token, _peer: peer }
+                OtherEnd::Peer { token, peer }
             }
         };
         self.open.insert(identity, OpenFile { file, other_end });
@@ -139,8 +139,11 @@ impl Closings {
                 // Fails only for a watch that the kernel has already dropped.
                 let _ = self.inotify.rm_watch(watch);
             }
-            OtherEnd::Peer { token, .. } => {
+            OtherEnd::Peer { token, peer } => {
                 self.by_token.remove(&token);
+                // Closing it is not enough where the model holds a duplicate, as it does of events: the
+                // hang-up would then be reported for ever.
+                let _ = self.epoll.delete(&peer);
             }
         }
         Some(open.file)
