@@ -74,6 +74,9 @@ pub fn decode(arch: Arch, word: u128) -> Result<Decoded, Illegal> {
         {
             wrong |= field.mask();
         }
+        if matches!(operand, Operand::UniformAddress) && decoded.bit(90) != decoded.bit(91) {
+            wrong |= UNIFORM.mask();
+        }
         if decoded.bad_halves(operand) {
             return Err(Illegal::Modifier(word, row.name));
         }
@@ -237,6 +240,7 @@ impl Decoded {
             }
             Operand::Global { ur } => {
                 let uniform = match ur {
+                    _ if !self.bit(91) => 0,
                     // The two bits above the register mark a descriptor on atomics.
                     Some(64) => bits(71, 64) | DESCRIPTOR.mask(),
                     Some(lo) => bits(lo + 5, lo) | DESCRIPTOR.mask(),
@@ -253,6 +257,7 @@ impl Decoded {
                 let scale = if scaled { SCALE.mask() } else { 0 };
                 SRC_A.mask() | OFFSET24.mask() | scale | uniform
             }
+            Operand::UniformAddress => bits(91, 90),
             Operand::CopyTarget => DST.mask() | COPY_SHARED_OFFSET.mask(),
             Operand::CopySource => {
                 SRC_A.mask()

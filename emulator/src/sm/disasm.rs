@@ -314,7 +314,7 @@ impl Decoded {
             Operand::Global { ur } => {
                 let base = register(self.get(SRC_A));
                 let displacement = OFFSET24.signed(self.word);
-                match ur {
+                match ur.filter(|_| self.bit(91)) {
                     None => bracket(out, &[base], displacement),
                     Some(lo) => {
                         let uniform = uniform_register(at(lo, 6));

@@ -16,6 +16,8 @@ mod meaning;
 mod op;
 mod program;
 mod table;
+#[cfg(test)]
+mod tests;
 
 pub use decode::{Decoded, Illegal, decode};
 pub use exec::{Block, Fault, FaultKind, GlobalMemory, Launch, MemoryFault, Order, Outcome, Span};

@@ -21,6 +21,10 @@ pub(crate) const PSINK: u8 = 8;
 pub(crate) const UZERO: u8 = 63;
 pub(crate) const USINK: u8 = 64;
 
+/// The barrier that a cluster of one block waits at, after the sixteen named ones.
+pub(crate) const CLUSTER_BARRIER: u32 = 16;
+pub(crate) const BARRIERS: usize = 17;
+
 /// What a source is read from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum From {
@@ -118,6 +122,8 @@ pub(crate) enum AtomicOp {
         wide: bool,
         signed: bool,
     },
+    /// One more for every lane.
+    Count,
     /// Addition in single precision; denormals flushed or not.
     AddF32 {
         flush: bool,

@@ -4,6 +4,7 @@ use super::fault::{Fault, FaultKind, Trap};
 use super::global::{GlobalMemory, Span};
 use super::hot::{self, Stop};
 use super::warp::{On, Warp};
+use crate::sm::op::BARRIERS;
 use crate::sm::program::Program;
 
 /// Everything that a launch fixes for one block.
@@ -102,7 +103,7 @@ pub(crate) struct Shared<'a, 'm> {
     pub(crate) spans: [Span<'m>; 4],
     pub(crate) oldest: usize,
     pub(crate) bytes: &'a mut Vec<u8>,
-    pub(crate) named: &'a mut [Named; 16],
+    pub(crate) named: &'a mut [Named; BARRIERS],
     pub(crate) live: &'a mut [u32; 32],
     /// Named barriers that may have completed.
     pub(crate) touched: u32,
@@ -125,7 +126,7 @@ pub struct Block<'a> {
     launch: Launch<'a>,
     warps: Vec<Warp>,
     shared: Vec<u8>,
-    named: Box<[Named; 16]>,
+    named: Box<[Named; BARRIERS]>,
     live: [u32; 32],
     next: usize,
     clock: u64,
@@ -154,7 +155,7 @@ impl<'a> Block<'a> {
             launch,
             warps,
             shared: vec![0; launch.shared_size as usize],
-            named: Box::default(),
+            named: Box::new(std::array::from_fn(|_| Named::default())),
             live,
             next: 0,
             clock: 0,
@@ -233,7 +234,7 @@ impl<'a> Block<'a> {
 
     /// Frees who waits at the named barriers of `touched` that are complete.
     fn complete(&mut self, touched: u32) {
-        for id in 0..16u8 {
+        for id in 0..BARRIERS as u8 {
             let named = &mut self.named[id as usize];
             if touched >> id & 1 == 0 || !named.complete(&self.live) {
                 continue;

@@ -15,7 +15,7 @@ fn exit(w: &mut Warp, e: &mut Shared, mask: u32) -> Flow {
     e.live[w.index as usize] = w.live;
     w.check_all();
     // Barriers of the block count the living only.
-    e.touched = 0xffff;
+    e.touched = u32::MAX;
     match w.now.mask {
         0 => Flow::Yield,
         _ => Flow::Moved,
@@ -238,9 +238,13 @@ fn barrier(
     (mode, id, count, from): (BarrierMode, Given, Given, Pred),
     exec: u32,
 ) -> Step<Flow> {
-    let id = given(w, id, exec);
+    let id = match id {
+        Given::Number(n) => n,
+        // Only an instruction of its own reaches the cluster barrier.
+        Given::Reg(_) => given(w, id, exec) & 15,
+    };
     let needed = given(w, count, exec);
-    if id >= e.launch.barriers.min(16) {
+    if id >= e.launch.barriers.min(16) && id != CLUSTER_BARRIER {
         return trap(FaultKind::Barrier { id, allocated: e.launch.barriers });
     }
     let named = &mut e.named[id as usize];

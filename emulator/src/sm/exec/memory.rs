@@ -521,6 +521,7 @@ fn combine(op: AtomicOp, old: u64, operand: u64, other: u64) -> u64 {
                 _ => result & 0xffff_ffff,
             }
         }
+        AtomicOp::Count => u64::from((old as u32).wrapping_add(1)),
         AtomicOp::AddF32 { flush } => {
             let mode = float::Mode { flush, ..float::Mode::PLAIN };
             float::add(mode, old as u32, operand as u32).into()

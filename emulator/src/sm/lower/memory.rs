@@ -13,6 +13,7 @@ impl Lowering<'_> {
     /// A 64-bit address: a register pair and an offset, or with bit 76 clear also a uniform pair.
     fn global(&mut self, uniform: Option<u8>) -> Address {
         let addend = match uniform {
+            Some(_) if !self.bit(91) => UZERO,
             Some(lo) if !(self.bit(76) || lo == 64 && self.bit(71)) => {
                 self.get(Field::new(lo + 5, lo)) as u8
             }
@@ -176,6 +177,18 @@ impl Lowering<'_> {
                 let op = self.integer_atomic(Field::new(90, 87))?;
                 let at = self.window(64);
                 self.atom(op, at, Space::Shared, true)
+            }
+            Kind::AtomsCount => {
+                let at = self.window(64);
+                Op::Atom {
+                    d: self.dst(1),
+                    p: PSINK,
+                    at,
+                    s: ZERO,
+                    t: ZERO,
+                    op: AtomicOp::Count,
+                    space: Space::Shared,
+                }
             }
             Kind::AtomsCas => {
                 let wide = self.get(Field::new(75, 73)) == 2;

@@ -189,6 +189,8 @@ pub(crate) enum Operand {
     Constant,
     /// Memory addressed by a 64-bit pair, with offset and possibly a uniform addend or descriptor at `lo`.
     Global { ur: Option<u8> },
+    /// The two bits that say whether the uniform register of a global access counts.
+    UniformAddress,
     /// Shared or local memory: register A, scale, 24-bit offset, possibly a uniform addend at `lo`.
     Window { ur: Option<u8>, scaled: bool },
     /// The shared side of an asynchronous copy.

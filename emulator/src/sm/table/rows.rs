@@ -53,7 +53,6 @@ const fn ones(hi: u8, lo: u8) -> Operand {
     let field = Field::new(hi, lo);
     Fixed(field, (1 << field.width()) - 1)
 }
-const UNIFORM_ADDRESS: Operand = ones(91, 90);
 const GLOBAL_UR32: Operand = Global { ur: Some(32) };
 const GLOBAL_UR64: Operand = Global { ur: Some(64) };
 const ATOM_UR: Operand = Global { ur: Some(64) };
@@ -78,7 +77,7 @@ rows! {
     F2F, Frnd, Mufu, Popc, Flo, Brev, Fchk, Cs2r, S2r, S2ur, Vote, VoteU, Match, Redux, R2ur, Shfl,
     UMov, UIAdd3, ULea, ULop3, UShf, UIMad, UIMadWide, UISetP, USel, UPrmt, UFlo, UBrev, UPopc,
     UPlop3, Ldc, Uldc, Ldg, Stg, Ld, St, Lds, Sts, Ldl, Stl, Atomg, AtomgFloat, Red, RedFloat, Atom,
-    AtomgCas, AtomCas, Atoms, AtomsCas, Ldgsts, LdgDepBar, DepBar, Ldsm, Movm, Hmma, Imma, Dmma, Qspc,
+    AtomgCas, AtomCas, Atoms, AtomsCount, AtomsCas, ClusterArrive, ClusterWait, Ldgsts, LdgDepBar, DepBar, Ldsm, Movm, Hmma, Imma, Dmma, Qspc,
     Membar, Errbar, Cctl, CgaErrbar, Nanosleep, Yield, Nop, Bra, BraU, Brx, Call, CallReg, Ret, Exit, Bssy,
     Bsync, Break, BmovToReg, BmovFromReg, BmovImm, BmovBar, WarpSyncReg, WarpSyncImm, WarpSyncAll,
     EndCollective, Bar, B2r, Bpt, Kill, P2r, R2p, Lepc;
@@ -172,7 +171,7 @@ rows! {
     row("UMOV", Kind::UMov, Whole(0x882), Integer, &[], &[UDst, Number(SLOT32_IMM)]),
     row("UMOV", Kind::UMov, Whole(0xc82), Integer, &[], &[UDst, Ureg(32), ones(91, 91)]),
     row("UIADD3", Kind::UIAdd3, Uniform(0x090, UNI), Integer, &[CARRY], &[UDst, UP0, UPDst(84, NotTrue), A(Mods::Neg), B(Mods::Neg), C(Mods::Neg), UP(87, 90, If(74)), UP(77, 80, If(74))]),
-    row("UIMAD", Kind::UIMad, Uniform(0x0a4, f(&[1, 2, 4])), Integer, &[UNSIGNED, CARRY], &[UDst, A(Mods::None), B(Mods::None), C(Mods::Neg), UP(87, 90, If(74))]),
+    row("UIMAD", Kind::UIMad, Uniform(0x0a4, f(&[1, 2, 4])), Integer, &[UNSIGNED, CARRY], &[UDst, A(Mods::None), B(Mods::None), C(Mods::Neg), UP(87, 90, If(74)), ones(83, 81)]),
     row("UIMAD.WIDE", Kind::UIMadWide, Uniform(0x0a5, f(&[1, 2, 4])), Integer, &[UNSIGNED, CARRY], &[UDst, UP0, A(Mods::None), B(Mods::None), C(Mods::Neg), UP(87, 90, If(74))]),
     row("ULEA", Kind::ULea, Uniform(0x091, UNI), Integer, &[HIGH, CARRY, LEA_SIGN], &[UDst, UP0, A(Mods::Neg), B(Mods::Neg), C(Mods::None), Number(SHIFT), UP(87, 90, If(74))]),
     row("ULOP3.LUT", Kind::ULop3, Uniform(0x092, UNI), Integer, &[PAND], &[UP0, UDst, A(Mods::None), B(Mods::None), C(Mods::None), Number(LUT), UP(87, 90, Always)]),
@@ -188,22 +187,22 @@ rows! {
     row("LDC", Kind::Ldc, Whole(0xb82), Integer, &[LOAD_CONSTANT_MODE, CONSTANT_ACCESS], &[Dst, Constant]),
     row("ULDC", Kind::Uldc, Whole(0xab9), Integer, &[CONSTANT_ACCESS], &[UDst, Constant]),
     // Global memory.
-    row("LDG", Kind::Ldg, Whole(0x981), Integer, LOAD, &[PDst(81, NotTrue), Dst, GLOBAL_UR32, PInverted(64, 67, false), UNIFORM_ADDRESS]),
+    row("LDG", Kind::Ldg, Whole(0x981), Integer, LOAD, &[PDst(81, NotTrue), Dst, GLOBAL_UR32, PInverted(64, 67, false), UniformAddress]),
     row("LDG", Kind::Ldg, Whole(0x381), Integer, LOAD, &[PDst(81, NotTrue), Dst, Global { ur: None }, PInverted(64, 67, false)]),
-    row("LD", Kind::Ld, Whole(0x980), Integer, LOAD, &[Dst, GLOBAL_UR32, PInverted(64, 67, false), UNIFORM_ADDRESS]),
+    row("LD", Kind::Ld, Whole(0x980), Integer, LOAD, &[Dst, GLOBAL_UR32, PInverted(64, 67, false), UniformAddress]),
     row("LD", Kind::Ld, Whole(0x380), Integer, LOAD, &[Dst, Global { ur: None }, PInverted(64, 67, false)]),
-    row("STG", Kind::Stg, Whole(0x986), Integer, STORE, &[GLOBAL_UR64, Reg(32), UNIFORM_ADDRESS]),
+    row("STG", Kind::Stg, Whole(0x986), Integer, STORE, &[GLOBAL_UR64, Reg(32), UniformAddress]),
     row("STG", Kind::Stg, Whole(0x386), Integer, STORE, &[Global { ur: None }, Reg(32)]),
-    row("ST", Kind::St, Whole(0x985), Integer, STORE, &[GLOBAL_UR64, Reg(32), UNIFORM_ADDRESS]),
+    row("ST", Kind::St, Whole(0x985), Integer, STORE, &[GLOBAL_UR64, Reg(32), UniformAddress]),
     row("ST", Kind::St, Whole(0x385), Integer, STORE, &[Global { ur: None }, Reg(32)]),
     only(Sm87, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), ones(91, 91)])),
     only(Sm90, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), ones(91, 91)])),
     only(Sm87, row("ATOM", Kind::Atom, Whole(0x98a), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), ones(91, 91)])),
     only(Sm90, row("ATOM", Kind::Atom, Whole(0x98a), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), ones(91, 91)])),
     only(Sm90, row("ATOMG", Kind::AtomgFloat, Whole(0x9a3), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), ones(91, 91)])),
-    only(Sm87, row("RED", Kind::Red, Whole(0x98e), Integer, &[WIDE_ADDRESS, RED_OP, EVICTION, ATOM_TYPE_87, ORDER], &[ATOM_UR, Reg(32), UNIFORM_ADDRESS, Hint(DESCRIPTOR)])),
-    only(Sm90, row("REDG", Kind::Red, Whole(0x98e), Integer, &[WIDE_ADDRESS, RED_OP, EVICTION, ATOM_TYPE_90, ORDER], &[ATOM_UR, Reg(32), UNIFORM_ADDRESS, Hint(DESCRIPTOR)])),
-    only(Sm90, row("REDG", Kind::RedFloat, Whole(0x9a6), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, ORDER], &[ATOM_UR, Reg(32), UNIFORM_ADDRESS])),
+    only(Sm87, row("RED", Kind::Red, Whole(0x98e), Integer, &[WIDE_ADDRESS, RED_OP, EVICTION, ATOM_TYPE_87, ORDER], &[ATOM_UR, Reg(32), UniformAddress, Hint(DESCRIPTOR)])),
+    only(Sm90, row("REDG", Kind::Red, Whole(0x98e), Integer, &[WIDE_ADDRESS, RED_OP, EVICTION, ATOM_TYPE_90, ORDER], &[ATOM_UR, Reg(32), UniformAddress, Hint(DESCRIPTOR)])),
+    only(Sm90, row("REDG", Kind::RedFloat, Whole(0x9a6), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, ORDER], &[ATOM_UR, Reg(32), UniformAddress])),
     row("ATOMG", Kind::AtomgCas, Whole(0x3a9), Integer, &[WIDE_ADDRESS, CAS_KIND, EVICTION, CAS_TYPE, ORDER], &[P0_SHOWN, Dst, Global { ur: None }, Reg(32), Reg(64)]),
     row("ATOM", Kind::AtomCas, Whole(0x38b), Integer, &[WIDE_ADDRESS, CAS_KIND, EVICTION, CAS_TYPE, ORDER], &[P0_SHOWN, Dst, Global { ur: None }, Reg(32), Reg(64)]),
     row("CCTL", Kind::Cctl, Whole(0x98f), Integer, &[CACHE_WIDE, CACHE_KIND, CACHE_OP], &[CacheLine]),
@@ -219,6 +218,7 @@ rows! {
     row("STL", Kind::Stl, Whole(0x387), Integer, &[EVICTION, ACCESS], &[Window { ur: None, scaled: false }, Reg(32)]),
     row("ATOMS", Kind::Atoms, Whole(0x38c), Integer, &[ATOM_OP, ATOMS_TYPE], &[Dst, SHARED, Reg(32)]),
     row("ATOMS", Kind::Atoms, Whole(0x98c), Integer, &[ATOM_OP, ATOMS_TYPE], &[Dst, Window { ur: Some(64), scaled: true }, Reg(32)]),
+    row("ATOMS.POPC.INC.32", Kind::AtomsCount, Whole(0xf8c), Integer, &[], &[Dst, Window { ur: Some(64), scaled: true }, Hint(Field::bit(87)), Fixed(Field::new(90, 88), 5)]),
     row("ATOMS", Kind::AtomsCas, Whole(0x38d), Integer, &[SHARED_CAS_KIND, CAS_TYPE], &[Dst, SHARED, Reg(32), Reg(64)]),
     // Order and waiting.
     row("MEMBAR", Kind::Membar, Whole(0x992), Integer, &[FENCE, FENCE_SCOPE], &[]),
@@ -226,6 +226,10 @@ rows! {
     only(Sm90, row("CGAERRBAR", Kind::CgaErrbar, Whole(0x5ab), Integer, &[], &[])),
     row("NANOSLEEP", Kind::Nanosleep, Alu(0x15d, TWO), Integer, &[SLEEP_KIND], &[B32(Mods::None), WHEN]),
     row("YIELD", Kind::Yield, Whole(0x946), Integer, &[], &[WHEN]),
+    only(Sm90, row("PREEXIT", Kind::Nop, Whole(0x82d), Integer, &[], &[])),
+    only(Sm90, row("ACQBULK", Kind::Nop, Whole(0x82e), Integer, &[], &[])),
+    only(Sm90, row("UCGABAR_ARV", Kind::ClusterArrive, Whole(0x9c7), Integer, &[], &[ones(91, 91)])),
+    only(Sm90, row("UCGABAR_WAIT", Kind::ClusterWait, Whole(0xdc7), Integer, &[], &[ones(91, 91)])),
     row("NOP", Kind::Nop, Whole(0x918), Integer, &[], &[]),
     row("BAR", Kind::Bar, Whole(0x51d), Integer, &[BARRIER_MODE, DEFER], &[BarrierId, BarrierCount, P(87, 90, If(78))]),
     row("BAR", Kind::Bar, Whole(0x91d), Integer, &[BARRIER_MODE, DEFER], &[BarrierId, BarrierCount, P(87, 90, If(78))]),
