@@ -312,7 +312,7 @@ impl Gpu {
                 Err(fault) => {
                     let (tsg, place) = (channel.tsg, channel.fetcher.position());
                     let report = format!(
-                        "channel {id} of TSG {tsg} died of an {}: {} ({place})",
+                        "channel {id} of TSG {tsg} died: {}: {} ({place})",
                         fault.cause, fault.text
                     );
                     self.kill(tsg, Some(id), fault.cause, report);

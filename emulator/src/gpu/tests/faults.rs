@@ -27,7 +27,7 @@ fn a_fault_kills_the_whole_tsg_and_nobody_else() {
     says(
         report,
         &[
-            "channel 511 of TSG 0 died of an MMU fault: a semaphore release wrote 0x1000",
+            "channel 511 of TSG 0 died: MMU fault: a semaphore release wrote 0x1000",
             "the nearest mapping, 0x1000000000 to 0x10000fffff",
             "ring entry 0",
         ],
