@@ -117,7 +117,6 @@ impl fmt::Debug for Timeline {
 
 /// A submission: done when its queue's own timeline has reached its value.
 #[derive(Debug, Clone)]
-#[must_use = "a submission runs without it, but nothing else tells when it is done"]
 pub struct Ticket {
     pub(crate) timeline: Timeline,
     pub(crate) value: u64,

@@ -44,8 +44,8 @@ fn signal_and_wait_on_the_compute_queue() {
         recorder.wait(&before, 5)?.signal(&after, 0x1_0000_0006)?;
         let words = device.alloc_in::<u32>(Memory::Host, 4)?;
         recorder.write(words.slice(0..1)?, 7)?.write(words.slice(2..4)?, 8)?;
-        recorder.wait_bits_set(words.slice(1..2)?, 0x30)?;
-        recorder.wait_bits_clear(words.slice(1..2)?, 0x40)?;
+        recorder.wait_bit_set(words.slice(1..2)?, 0x30)?;
+        recorder.wait_bit_clear(words.slice(1..2)?, 0x40)?;
         recorder.memory_barrier()?;
         Ok(())
     });

@@ -193,22 +193,14 @@ pub trait Commands: Target + Sized {
         Ok(self)
     }
 
-    /// Holds the queue until every bit of `mask` is set in a 4-byte word.
-    fn wait_bits_set(
-        &mut self,
-        word: impl Into<Place>,
-        mask: impl Into<Value>,
-    ) -> Result<&mut Self> {
-        wait_bits(self, word.into(), mask.into(), Until::BitsSet)
+    /// Holds the queue until at least one bit of `mask` is set in a 4-byte word.
+    fn wait_bit_set(&mut self, word: impl Into<Place>, mask: u32) -> Result<&mut Self> {
+        wait_bit(self, word.into(), mask, Until::BitSet)
     }
 
-    /// Holds the queue until every bit of `mask` is clear in a 4-byte word.
-    fn wait_bits_clear(
-        &mut self,
-        word: impl Into<Place>,
-        mask: impl Into<Value>,
-    ) -> Result<&mut Self> {
-        wait_bits(self, word.into(), mask.into(), Until::BitsClear)
+    /// Holds the queue until at least one bit of `mask` is clear in a 4-byte word.
+    fn wait_bit_clear(&mut self, word: impl Into<Place>, mask: u32) -> Result<&mut Self> {
+        wait_bit(self, word.into(), mask, Until::BitClear)
     }
 
     /// Orders everything before against everything after, the CPU's and other devices' accesses
@@ -219,22 +211,24 @@ pub trait Commands: Target + Sized {
     }
 }
 
-fn wait_bits<T: Commands>(
+fn wait_bit<T: Commands>(
     target: &mut T,
     word: Place,
-    mask: Value,
+    mask: u32,
     until: Until,
 ) -> Result<&mut T> {
     if word.len != 4 {
         return Err(Error::request(format!(
-            "bits are waited for in a word of 4 bytes, not {}",
+            "a bit is waited for in a word of 4 bytes, not {}",
             word.len
         )));
     }
+    if mask == 0 {
+        return Err(Error::request("a wait for a bit of an empty mask would never end"));
+    }
     check_alignment(word.operand.value, 4)?;
     let word = target.admit(word.operand, word.slot_of, word.keep)?;
-    let mask = target.admit(mask.operand, mask.slot_of, None)?;
-    encode::acquire(&mut target.room()?, word, mask, until);
+    encode::acquire(&mut target.room()?, word, u64::from(mask).into(), until);
     Ok(target)
 }
 

@@ -94,10 +94,10 @@ fn semaphore(sink: &mut impl Sink, address: Operand, payload: Operand, execute: 
 pub(crate) enum Until {
     /// The 64-bit word has reached the payload, circularly.
     Reaches,
-    /// All payload bits are set in the 32-bit word.
-    BitsSet,
-    /// All payload bits are clear in the 32-bit word.
-    BitsClear,
+    /// One of the payload's bits is set in the 32-bit word.
+    BitSet,
+    /// One of the payload's bits is clear in the 32-bit word.
+    BitClear,
 }
 
 /// Stops the channel until a word in memory satisfies `until`.
@@ -106,12 +106,17 @@ pub(crate) fn acquire(sink: &mut impl Sink, address: Operand, payload: Operand, 
         Until::Reaches => {
             (c76f::SEM_EXECUTE_OPERATION_ACQ_CIRC_GEQ, c76f::SEM_EXECUTE_PAYLOAD_SIZE_64BIT)
         }
-        Until::BitsSet => {
+        Until::BitSet => {
             (c76f::SEM_EXECUTE_OPERATION_ACQ_AND, c76f::SEM_EXECUTE_PAYLOAD_SIZE_32BIT)
         }
-        Until::BitsClear => {
+        Until::BitClear => {
             (c76f::SEM_EXECUTE_OPERATION_ACQ_NOR, c76f::SEM_EXECUTE_PAYLOAD_SIZE_32BIT)
         }
+    };
+    // ACQ_AND ends when `word & payload` is not zero, ACQ_NOR when `!(word | payload)` is not.
+    let payload = match until {
+        Until::BitClear => u64::from(!(payload.value as u32)).into(),
+        Until::Reaches | Until::BitSet => payload,
     };
     let execute = c76f::SEM_EXECUTE_OPERATION.set(operation)
         | c76f::SEM_EXECUTE_PAYLOAD_SIZE.set(size)

@@ -60,7 +60,7 @@ pub fn beyond_32_bits(device: &Device) -> Result<()> {
         let probe = device.alloc_in::<u8>(Memory::Host, 32)?;
         // Both ends, and both sides of every 2 GiB, where a copy may be split.
         let mut places = vec![0, len - 16];
-        places.extend((1..).map(|i| i * 2 * GIB - 8).take_while(|at| at + 16 <= len));
+        places.extend((1..).map(|i| i * 2 * GIB - 8).take_while(|at| at + 32 <= len));
         for (i, &at) in places.iter().enumerate() {
             probe.write(0, &pattern(i as u64 + 3, 16))?;
             queue.copy(from.slice(at..at + 16)?, probe.slice(0..16)?)?;
@@ -204,7 +204,8 @@ pub fn host_memory_both_ways(device: &Device) -> Result<()> {
     let mut queue = device.copy_queue()?;
     let bytes = pattern(9, 100_000);
     let up = host(device, &bytes)?;
-    let (inside, down) = (device.alloc(bytes.len())?, device.alloc_in(Memory::Host, bytes.len())?);
+    let inside = device.alloc::<u8>(bytes.len())?;
+    let down = device.alloc_in::<u8>(Memory::Host, bytes.len())?;
     queue.copy(&inside, &up)?.copy(&down, &inside)?;
     queue.submit()?.wait(SOON)?;
     assert!(down.to_vec()? == bytes);
@@ -239,7 +240,8 @@ pub fn refuse_what_cannot_be(device: &Device) -> Result<()> {
     refused(copy.write(long.slice(0..3)?, 1).map(drop), "4 or 8 bytes");
     refused(copy.write(long.slice(0..4)?, 1 << 32).map(drop), "does not fit");
     refused(copy.write(long.slice(4..12)?, 1).map(drop), "multiple of 8");
-    refused(copy.wait_bits_set(&long, 1).map(drop), "4 bytes");
+    refused(copy.wait_bit_set(&long, 1).map(drop), "4 bytes");
+    refused(copy.wait_bit_clear(long.slice(0..4)?, 0).map(drop), "empty mask");
     // Nothing of that was encoded, and the queues go on.
     for queue in [&mut compute, &mut copy] {
         queue.submit()?.wait(SOON)?;

@@ -1,4 +1,3 @@
-use std::fs;
 use std::time::Duration;
 
 use doorbell::{Commands, Device, Error, Memory, Result};
@@ -52,19 +51,6 @@ pub fn windows_are_never_handed_out(device: &Device) -> Result<()> {
             assert!(!one.view().range().overlaps(other.view().range()));
         }
     }
-    Ok(())
-}
-
-fn open_files() -> usize {
-    fs::read_dir("/proc/self/fd").expect("Linux has it").count()
-}
-
-pub fn many_buffers_cost_no_files(device: &Device) -> Result<()> {
-    let before = open_files();
-    let buffers = (0..300).map(|_| device.alloc::<u8>(1)).collect::<Result<Vec<_>>>()?;
-    // Other cases run beside this one and have files of their own.
-    assert!(open_files() < before + 250, "buffers hold files open");
-    drop(buffers);
     Ok(())
 }
 

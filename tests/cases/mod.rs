@@ -43,8 +43,8 @@ cases! {
         timeline_passes_32_bits
         timeline_wraps
         queue_writes_numbers
-        wait_until_bits_are_set
-        wait_until_bits_are_clear
+        wait_until_a_bit_is_set
+        wait_until_a_bit_is_clear
         recorded_payloads_of_a_word
         timestamps_grow_and_lie_on_the_cpu_time_axis
         every_wait_policy_sees_a_signal;
@@ -79,7 +79,6 @@ cases! {
         addresses_are_used_again
         dropped_buffers_outlive_their_commands
         windows_are_never_handed_out
-        many_buffers_cost_no_files
         refuse_wrong_slots
         buffers_check_their_bounds
         timeout_names_the_signal;

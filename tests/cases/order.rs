@@ -140,12 +140,12 @@ pub fn more_replays_than_instances(device: &Device) -> Result<()> {
 pub fn engine_updates_what_a_queue_waits_for(device: &Device) -> Result<()> {
     let (mut copy, mut compute) = (device.copy_queue()?, device.compute_queue()?);
     let parameters = device.alloc_in::<u32>(Memory::Host, 64)?;
-    let word = device.alloc::<u32>(1)?;
+    let word = device.alloc_in::<u32>(Memory::Host, 1)?;
     let count = device.timeline()?;
     for round in 1..=64 {
         // The GPU itself brings the parameter that releases the other queue.
         parameters.set(round - 1, round as u32)?;
-        compute.wait_bits_set(&word, round as u64)?.write(&word, 0)?;
+        compute.wait_bit_set(&word, round as u32)?.write(&word, 0)?;
         compute.signal(&count, round as u64)?;
         let ticket = compute.submit()?;
         copy.wait(&count, round as u64 - 1)?;

@@ -117,8 +117,7 @@ pub fn operations_agree_with_a_sequential_oracle(device: &Device) -> Result<()> 
                     b = (b + 1) % BUFFERS;
                 }
                 let queue = gpu.take(COPY)?;
-                queue
-                    .copy(buffers[a].slice(at..at + len)?, buffers[b].slice(from..from + len)?)?;
+                queue.copy(buffers[a].slice(at..at + len)?, buffers[b].slice(from..from + len)?)?;
                 let bytes = oracle[b][from..from + len].to_vec();
                 oracle[a][at..at + len].copy_from_slice(&bytes);
             }
