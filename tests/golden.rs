@@ -22,9 +22,9 @@ fn golden(
         let mut recorder = queue.record();
         record(&device, &mut recorder)?;
         let recording = recorder.finish()?;
-        let mut bindings = Bindings::new(&c76f::CLASS);
-        bindings.bind(1, &hw_defs::c7c0::CLASS);
-        bindings.bind(4, &hw_defs::c7b5::CLASS);
+        let bindings = Bindings::new(&c76f::CLASS)
+            .bind(1, &hw_defs::c7c0::CLASS)
+            .bind(4, &hw_defs::c7b5::CLASS);
         Ok(bindings.text(&recording.words()).to_string())
     })
     .expect("this machine allows seccomp filters")
