@@ -44,7 +44,7 @@ fn scatter(
     let next = w.now.pc + 1;
     let rest = w.now.mask & !taken;
     let mut left = taken;
-    let mut groups = [Group { pc: 0, mask: 0 }; 32];
+    let mut groups = [Group::new(0, 0); 32];
     let mut count = 0;
     while left != 0 {
         let lane = left.trailing_zeros() as usize;
@@ -57,7 +57,7 @@ fn scatter(
         if offset % 16 != 0 || offset / 16 > u64::from(u32::MAX / 2) {
             return first_lane(FaultKind::OutsideCode, same, goal);
         }
-        groups[count] = Group { pc: (offset / 16) as u32, mask: same };
+        groups[count] = Group::new((offset / 16) as u32, same);
         count += 1;
     }
     match (count, rest) {
@@ -69,7 +69,7 @@ fn scatter(
         w.resume(*group);
     }
     if rest != 0 {
-        w.resume(Group { pc: next, mask: rest });
+        w.resume(Group::new(next, rest));
     }
     w.now.mask = 0;
     Ok(Flow::Moved)
@@ -210,6 +210,7 @@ fn wait(w: &mut Warp, lanes: u32, on: On, check: impl FnOnce(&mut Warp)) -> Flow
 /// The lanes of `exec` wait for those that their masks name.
 fn warp_sync(w: &mut Warp, mask: Given, exec: u32) -> Step<Flow> {
     let next = w.now.pc + 1;
+    let together = w.now.mask;
     let mut left = exec;
     while left != 0 {
         // Lanes with different masks form groups of their own.
@@ -222,7 +223,7 @@ fn warp_sync(w: &mut Warp, mask: Given, exec: u32) -> Step<Flow> {
                 .fold(0, |lanes, l| lanes | 1 << l),
         };
         left &= !same;
-        if named & w.live & !same == 0 && same == w.now.mask {
+        if named & w.live & !same == 0 && same == together {
             return Ok(Flow::Next);
         }
         w.now.pc = next;

@@ -223,7 +223,7 @@ pub(crate) fn branch(w: &mut Warp, taken: u32, target: u32) -> Flow {
     if rest == 0 {
         w.now.pc = target;
     } else {
-        let (jump, fall) = (Group { pc: target, mask: taken }, Group { pc: next, mask: rest });
+        let (jump, fall) = (Group::new(target, taken), Group::new(next, rest));
         // Who is further behind goes first, so that the others are caught up with.
         let (first, second) = if back { (jump, fall) } else { (fall, jump) };
         w.now = first;

@@ -414,10 +414,22 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             for lane in (0..32).filter(|lane| exec >> lane & 1 == 1) {
                 let to = window_address(w, shared, lane).into();
                 let to = place(w, e, lane, to, Access { width, space: Space::Shared })?;
+                let bytes = width.bytes();
+                // With zero fill, the low bits of the address say how many bytes at the end are zero.
+                let short = match zero_fill {
+                    true => from[lane] % u64::from(bytes),
+                    false => 0,
+                };
                 let words = if wanted >> lane & 1 == 1 {
                     let access = Access { width, space: Space::Global };
-                    let place = place(w, e, lane, from[lane], access)?;
-                    read(w, e, &place, width)
+                    let place = place(w, e, lane, from[lane] - short, access)?;
+                    let kept = u64::from(bytes) - short;
+                    let words = read(w, e, &place, width);
+                    std::array::from_fn(|n| match kept.saturating_sub(n as u64 * 4) {
+                        0 => 0,
+                        bytes @ 1..=3 => words[n] & ((1 << (8 * bytes)) - 1),
+                        _ => words[n],
+                    })
                 } else if zero_fill {
                     [0; 4]
                 } else {

@@ -8,6 +8,15 @@ pub(crate) struct Group {
     /// The index of their next instruction.
     pub(crate) pc: u32,
     pub(crate) mask: u32,
+    /// Whether it must not be joined with others at the same place: lanes that a mask brought together
+    /// for a collective operation are those and no more.
+    pub(crate) apart: bool,
+}
+
+impl Group {
+    pub(crate) fn new(pc: u32, mask: u32) -> Group {
+        Group { pc, mask, apart: false }
+    }
 }
 
 /// What lanes wait for.
@@ -64,7 +73,7 @@ impl Warp {
             upreds: preds,
             bars: [0; 16],
             live,
-            now: Group { pc: entry, mask: live },
+            now: Group::new(entry, live),
             ready: Vec::with_capacity(32),
             waiting: Vec::with_capacity(32),
             reduced: (0, false),
@@ -142,7 +151,8 @@ impl Warp {
 
     /// Makes lanes runnable, together with those already at the same place.
     pub(crate) fn resume(&mut self, group: Group) {
-        match self.ready.iter_mut().find(|g| g.pc == group.pc) {
+        let joins = |g: &&mut Group| g.pc == group.pc && !g.apart && !group.apart;
+        match self.ready.iter_mut().find(joins) {
             Some(same) => same.mask |= group.mask,
             None => self.ready.push(group),
         }
@@ -173,7 +183,7 @@ impl Warp {
         let same = |w: &&mut Waiting| w.on == on && w.group.pc == pc;
         match self.waiting.iter_mut().find(same) {
             Some(waiting) => waiting.group.mask |= mask,
-            None => self.waiting.push(Waiting { group: Group { pc, mask }, on }),
+            None => self.waiting.push(Waiting { group: Group::new(pc, mask), on }),
         }
     }
 
@@ -187,7 +197,9 @@ impl Warp {
                 at += 1;
                 continue;
             }
-            self.resume(Group { mask: freed, ..group });
+            // Who came by a mask goes on as that mask.
+            let apart = matches!(on, On::Sync(_));
+            self.resume(Group { mask: freed, apart, ..group });
             if freed == group.mask {
                 self.waiting.swap_remove(at);
             } else {

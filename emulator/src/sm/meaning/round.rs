@@ -214,6 +214,15 @@ impl Exact {
                 sticky: lost,
             };
         }
+        if aligned > magnitude {
+            // Both reach the same power of two, and the other one is larger. Nothing was lost then.
+            return Exact {
+                negative: small.negative,
+                magnitude: aligned - magnitude,
+                exponent,
+                sticky: false,
+            };
+        }
         // What is lost below is taken away from the difference: borrow one and keep the rest sticky.
         let difference = magnitude - aligned - u128::from(lost);
         if difference == 0 && !lost {
