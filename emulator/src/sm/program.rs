@@ -60,6 +60,11 @@ impl Program {
         self.arch
     }
 
+    /// The bytes of the code.
+    pub fn code(&self) -> &[u8] {
+        &self.code
+    }
+
     /// The word at an index.
     pub(crate) fn word(&self, index: usize) -> Option<u128> {
         let bytes = self.code.get(index * 16..index * 16 + 16)?;

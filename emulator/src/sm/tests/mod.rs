@@ -3,3 +3,4 @@
 mod harness;
 mod instructions;
 mod kernels;
+mod mutants;
