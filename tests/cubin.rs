@@ -1,12 +1,19 @@
 //! The parser against cubins that two generations of the toolkit made of the kernels in `ptx/`.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use doorbell::cubin::{Cubin, Kernel, Stack};
+use doorbell::cubin::{Content, Cubin, Generation, Kernel, Stack};
+use goblin::elf::Elf;
 
 mod cubins;
+
+fn bytes(name: &str) -> Vec<u8> {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("ptx").join(name);
+    fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
 
 /// Every cubin's metadata as text is the committed text. `UPDATE_GOLDEN=1` writes it anew.
 #[test]
@@ -94,4 +101,292 @@ fn describe(cubin: &Cubin<'_>) -> String {
         }
     }
     text
+}
+
+#[test]
+fn both_generations_and_sms_are_told_apart() {
+    for (name, bytes) in cubins::all() {
+        let cubin = Cubin::parse(&bytes).unwrap();
+        let sm = if name.contains("sm_87") { 87 } else { 90 };
+        assert_eq!(cubin.sm, sm, "{name}");
+        let new = name.starts_with("cuda13/");
+        let generation = if new { Generation::Cuda13 } else { Generation::Cuda12 };
+        assert_eq!(cubin.generation, generation, "{name}");
+    }
+}
+
+/// The toolkit's generation changes how things are written down, not what a launch needs.
+#[test]
+fn both_generations_say_the_same() {
+    for (name, new) in cubins::all() {
+        let Some(old) = name.strip_prefix("cuda13/") else { continue };
+        let old = bytes(old);
+        let (old, new) = (Cubin::parse(&old).unwrap(), Cubin::parse(&new).unwrap());
+        assert_eq!(old.kernels.len(), new.kernels.len(), "{name}");
+        for kernel in &old.kernels {
+            let twin = new.kernel(kernel.name).unwrap_or_else(|| panic!("{name}: {}", kernel.name));
+            // Where sections lie in the file and how registers are assigned may differ.
+            let (code, literals, registers) = (kernel.code, kernel.literals, kernel.registers);
+            assert_eq!(*kernel, Kernel { code, literals, registers, ..twin.clone() }, "{name}");
+        }
+        let variables = |cubin: &Cubin<'_>| -> Vec<(String, u64)> {
+            cubin.variables.iter().map(|v| (v.name.to_string(), v.size)).collect()
+        };
+        assert_eq!(variables(&old), variables(&new), "{name}");
+        assert_eq!(old.relocations.len(), new.relocations.len(), "{name}");
+    }
+}
+
+/// The same figures as the CUDA driver's, read from a real GPU.
+#[test]
+fn the_cuda_driver_says_the_same() {
+    let table = include_str!("golden/cuda-attributes.tsv");
+    let mut checked = BTreeMap::new();
+    for row in table.lines().filter(|row| !row.starts_with('#')) {
+        let columns: Vec<&str> = row.split('\t').collect();
+        let [name, kernel_name, ref figures @ .., cluster] = columns[..] else { panic!("{row}") };
+        let file = bytes(name);
+        let cubin = Cubin::parse(&file).unwrap();
+        let kernel = cubin.kernel(kernel_name).unwrap();
+        let constants = cubin.constants.map_or(0, |id| cubin.section(id).size());
+        let ours = [
+            u64::from(kernel.max_threads.unwrap_or(1024)),
+            u64::from(kernel.static_shared - kernel.reserved_shared),
+            constants,
+            u64::from(kernel.stack.bytes),
+            u64::from(kernel.registers),
+        ];
+        let theirs: Vec<u64> = figures.iter().map(|figure| figure.parse().unwrap()).collect();
+        assert_eq!(ours[..], theirs, "{row}");
+        let ours = kernel.required_cluster.map(|[x, y, z]| format!("{x},{y},{z}"));
+        assert_eq!(ours.as_deref().unwrap_or("-"), cluster, "{row}");
+        *checked.entry(name.to_string()).or_insert(0) += 1;
+    }
+    for (name, bytes) in cubins::all().iter().filter(|(name, _)| name.contains("sm_90")) {
+        let kernels = Cubin::parse(bytes).unwrap().kernels.len();
+        assert_eq!(checked.get(name), Some(&kernels), "{name}");
+    }
+}
+
+#[test]
+fn parameters_follow_the_c_layout() {
+    for sm in ["sm_87", "sm_90", "cuda13/sm_87", "cuda13/sm_90"] {
+        let file = bytes(&format!("{sm}/parameters.cubin"));
+        let cubin = Cubin::parse(&file).unwrap();
+        let layout = |name: &str| -> Vec<(u32, u32)> {
+            let parameters = &cubin.kernel(name).unwrap().parameters;
+            parameters.list.iter().map(|parameter| (parameter.offset, parameter.size)).collect()
+        };
+        let expected = [(0, 24), (24, 1), (26, 2), (32, 8), (48, 16), (64, 8), (72, 1)];
+        assert_eq!(layout("parameter_layout"), expected);
+        assert_eq!(layout("parameters_4k"), [(0, 8), (8, 4088)]);
+        assert_eq!(layout("parameters_6k"), [(0, 8), (8, 5992)]);
+        assert_eq!(layout("parameters_32k"), [(0, 8), (8, 32756)]);
+        let base = |name: &str| cubin.kernel(name).unwrap().parameters.base;
+        let small = if cubin.sm == 87 { 0x160 } else { 0x210 };
+        assert_eq!(base("parameters_4k"), small);
+        // Above 4 KiB they move on an Orin.
+        assert_eq!(base("parameters_6k"), if cubin.sm == 87 { 0x1a80 } else { small });
+    }
+}
+
+#[test]
+fn barriers_come_from_either_place() {
+    for sm in ["sm_87", "sm_90", "cuda13/sm_87", "cuda13/sm_90"] {
+        let file = bytes(&format!("{sm}/shared.cubin"));
+        let cubin = Cubin::parse(&file).unwrap();
+        for (name, barriers) in [("barrier_relay", 16), ("barrier_pair", 3), ("shared_both", 1)] {
+            assert_eq!(cubin.kernel(name).unwrap().barriers, barriers, "{sm} {name}");
+        }
+    }
+}
+
+#[test]
+fn limits_of_the_source_are_kept() {
+    let file = bytes("sm_87/exact_block.cubin");
+    let cubin = Cubin::parse(&file).unwrap();
+    assert_eq!(cubin.kernels[0].required_block, Some([32, 2, 1]));
+    let file = bytes("sm_87/shared.cubin");
+    let cubin = Cubin::parse(&file).unwrap();
+    assert_eq!(cubin.kernel("barrier_relay").unwrap().max_threads, Some(512));
+    let both = cubin.kernel("shared_both").unwrap();
+    assert_eq!(both.static_shared, 40960);
+    assert_eq!(both.max_dynamic_shared, Some((163 << 10) - 40960));
+    let file = bytes("sm_90/cluster.cubin");
+    let cubin = Cubin::parse(&file).unwrap();
+    assert_eq!(cubin.kernel("cluster_up_to_8").unwrap().max_cluster_blocks, Some(8));
+}
+
+/// Applies relocations as a loader would, with made-up addresses, and follows a pointer.
+#[test]
+fn relocations_lead_to_the_variables() {
+    for sm in ["sm_87", "sm_90", "cuda13/sm_87", "cuda13/sm_90"] {
+        let file = bytes(&format!("{sm}/constants.cubin"));
+        let cubin = Cubin::parse(&file).unwrap();
+        let address = |id: doorbell::cubin::SectionId| (id.0 as u64 + 1) << 32;
+        let written: BTreeMap<u64, u64> = cubin
+            .relocations
+            .iter()
+            .map(|r| (address(r.section) + r.offset, address(r.target).wrapping_add(r.addend)))
+            .collect();
+        let place = |name: &str| {
+            let variable = cubin.variable(name).unwrap();
+            address(variable.section) + variable.offset
+        };
+        assert_eq!(written[&place("third")], place("initialised") + 8, "{sm}");
+        let table = address(cubin.addresses.unwrap());
+        let mut pointed: Vec<u64> = (0..4).map(|word| written[&(table + 8 * word)]).collect();
+        let mut expected: Vec<u64> =
+            ["initialised", "zeroed", "counter", "third"].into_iter().map(place).collect();
+        pointed.sort_unstable();
+        expected.sort_unstable();
+        assert_eq!(pointed, expected, "{sm}");
+    }
+}
+
+#[test]
+fn constants_are_all_there() {
+    let file = bytes("sm_87/bank64k.cubin");
+    let cubin = Cubin::parse(&file).unwrap();
+    let Content::Bytes(table) = cubin.section(cubin.constants.unwrap()).content else { panic!() };
+    assert_eq!(table.len(), 0x1_0000);
+    for (i, word) in (0_u32..).zip(table.chunks_exact(4)) {
+        assert_eq!(word, (i.wrapping_mul(2_654_435_761) + 1).to_le_bytes());
+    }
+}
+
+#[test]
+fn recursion_is_seen_in_the_code() {
+    for (name, bytes) in cubins::all() {
+        for kernel in Cubin::parse(&bytes).unwrap().kernels {
+            assert_eq!(kernel.stack.recursive, kernel.name.contains("recursion"), "{name}");
+        }
+    }
+}
+
+/// Changes a cubin and says why it is refused.
+fn refused(name: &str, change: impl FnOnce(&Elf<'_>, &mut Vec<u8>)) -> String {
+    let original = bytes(name);
+    let mut changed = original.clone();
+    change(&Elf::parse(&original).unwrap(), &mut changed);
+    Cubin::parse(&changed).expect_err(name).to_string()
+}
+
+/// Where a section's header is in the file, and where its bytes are.
+fn section(elf: &Elf<'_>, name: &str) -> (usize, usize) {
+    let found =
+        |header: &goblin::elf::SectionHeader| elf.shdr_strtab.get_at(header.sh_name) == Some(name);
+    let index = elf.section_headers.iter().position(found).unwrap();
+    let header = elf.header.e_shoff as usize + 64 * index;
+    (header, elf.section_headers[index].sh_offset as usize)
+}
+
+#[test]
+fn other_files_are_refused_with_a_cure() {
+    let ptx = Cubin::parse(&bytes("ptx/vector.ptx")).unwrap_err().to_string();
+    assert_eq!(
+        ptx,
+        "this is not a cubin but PTX text: assemble it with `ptxas -arch=sm_87` for an Orin"
+    );
+    let host = fs::read(env::current_exe().unwrap()).unwrap();
+    let error = Cubin::parse(&host).unwrap_err();
+    assert!(error.to_string().contains("a program for another processor"), "{error}");
+    let error = Cubin::parse(&[0x50, 0xed, 0x55, 0xba, 1, 0, 16, 0]).unwrap_err();
+    assert!(error.to_string().contains("cuobjdump -xelf all"), "{error}");
+    for (bytes, found) in [(&b""[..], "an empty file"), (b"#!/bin/sh", "some other file")] {
+        let error = Cubin::parse(bytes).unwrap_err();
+        assert!(error.to_string().contains(found), "{error}");
+    }
+}
+
+#[test]
+fn what_needs_a_linker_is_refused() {
+    let relocatable = refused("sm_87/vector.cubin", |_, bytes| bytes[16] = 1);
+    assert_eq!(
+        relocatable,
+        "the cubin is relocatable (ELF type 1) and must be linked first: \
+         compile without -dc and -rdc=true, or run nvlink on it"
+    );
+    let relocation = refused("sm_90/constants.cubin", |elf, bytes| {
+        // The type is the low half of the entry's second word.
+        let (_, entries) = section(elf, ".rela.nv.constant4");
+        bytes[entries + 8] = 56;
+    });
+    assert!(relocation.contains("`.nv.constant4`"), "{relocation}");
+    assert!(relocation.contains("56 (R_CUDA_ABS32_LO_32)"), "{relocation}");
+    for (name, cure) in [("counter", "link it with"), ("vprintf", "compile without them")] {
+        let undefined = refused("sm_90/constants.cubin", |elf, bytes| {
+            let counter =
+                |symbol: &goblin::elf::Sym| elf.strtab.get_at(symbol.st_name) == Some("counter");
+            let index = elf.syms.iter().position(|symbol| counter(&symbol)).unwrap();
+            let (_, symbols) = section(elf, ".symtab");
+            bytes[symbols + 24 * index + 6..symbols + 24 * index + 8].fill(0);
+            let (_, names) = section(elf, ".strtab");
+            let at = names + elf.syms.get(index).unwrap().st_name;
+            bytes[at..at + 7].copy_from_slice(name.as_bytes());
+        });
+        assert!(undefined.starts_with(&format!("the cubin uses `{name}`")), "{undefined}");
+        assert!(undefined.contains(cure), "{undefined}");
+    }
+}
+
+#[test]
+fn what_nobody_would_provide_is_refused() {
+    let abi = refused("sm_87/vector.cubin", |_, bytes| bytes[7] = 0x52);
+    assert!(abi.starts_with("the cubin has ELF layout 0x52"), "{abi}");
+    let rename = |from: &'static str, to: &'static str| {
+        refused("sm_87/constants.cubin", move |elf, bytes| {
+            let (header, _) = section(elf, from);
+            let name = u32::from_le_bytes(bytes[header..header + 4].try_into().unwrap());
+            let (_, names) = section(elf, ".shstrtab");
+            let at = names + name as usize;
+            bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
+        })
+    };
+    let bank = rename(".nv.constant2.call_table", ".nv.constant6.call_table");
+    assert!(bank.contains("`.nv.constant6.call_table`"), "{bank}");
+    assert!(bank.contains("a constant bank other than 0, 2, 3 and 4"), "{bank}");
+    let memory = rename(".nv.global", ".nv.uft123");
+    assert!(memory.contains("section `.nv.uft123"), "{memory}");
+}
+
+/// Things that no compiler writes, each of which would make a loader go wrong.
+#[test]
+fn contradictions_are_refused() {
+    let size = |name: &'static str, size: u64| {
+        move |elf: &Elf<'_>, bytes: &mut Vec<u8>| {
+            let (header, _) = section(elf, name);
+            bytes[header + 32..header + 40].copy_from_slice(&size.to_le_bytes());
+        }
+    };
+    let align = |name: &'static str, align: u64| {
+        move |elf: &Elf<'_>, bytes: &mut Vec<u8>| {
+            let (header, _) = section(elf, name);
+            bytes[header + 48..header + 56].copy_from_slice(&align.to_le_bytes());
+        }
+    };
+    let offset = |name: &'static str, other: &'static str| {
+        move |elf: &Elf<'_>, bytes: &mut Vec<u8>| {
+            let (header, _) = section(elf, name);
+            let (_, other) = section(elf, other);
+            bytes[header + 24..header + 32].copy_from_slice(&(other as u64).to_le_bytes());
+        }
+    };
+    let of = "sm_90/constants.cubin";
+    let cases = [
+        (refused(of, size(".nv.global", 1 << 50)), "`.nv.global` wants 1125899906842624 bytes"),
+        (refused(of, size(".text.literals", 1 << 40)), "`.text.literals` lies outside the file"),
+        (refused(of, size(".nv.constant0.literals", 0x214)), "do not fit its bank 0"),
+        (refused(of, size(".nv.constant4", 24)), "0x18 is outside `.nv.constant4`"),
+        (refused(of, align(".nv.global", 3)), "`.nv.global` wants alignment 3"),
+        (refused(of, align(".nv.global", 1 << 63)), "wants alignment 9223372036854775808"),
+        (
+            refused(of, offset(".text.read_globals", ".text.literals")),
+            "`.text.read_globals` and `.text.literals` overlap",
+        ),
+    ];
+    for (error, expected) in cases {
+        assert!(error.starts_with("the cubin is damaged"), "{error}");
+        assert!(error.contains(expected), "{error}");
+    }
 }

@@ -70,3 +70,32 @@ static __device__ __noinline__ uint32_t odd(uint32_t n) { return n == 0 ? 0 : ev
 extern "C" __global__ void mutual_recursion(uint32_t *out, uint32_t n) {
     out[threadIdx.x] = even(n + threadIdx.x);
 }
+
+// An array of its own below a recursion: the stack is the array and what the recursion takes.
+extern "C" __global__ void recursion_with_frame(uint32_t *out, uint32_t m, uint32_t n) {
+    volatile uint32_t words[40];
+    for (uint32_t k = 0; k < 40; k++) words[k] = k + n;
+    uint32_t depth = ackermann(m, n);
+    out[blockIdx.x * blockDim.x + threadIdx.x] = words[depth % 40];
+}
+
+// Functions with arrays of their own, called through a table: the compiler knows the largest of them.
+static __device__ __noinline__ uint32_t forwards(uint32_t n) {
+    volatile uint32_t words[20];
+    for (uint32_t k = 0; k < 20; k++) words[k] = n + k;
+    return words[n % 20];
+}
+
+static __device__ __noinline__ uint32_t backwards(uint32_t n) {
+    volatile uint32_t words[30];
+    for (uint32_t k = 0; k < 30; k++) words[k] = n - k;
+    return words[n % 30];
+}
+
+__constant__ uint32_t (*const ways[2])(uint32_t) = {forwards, backwards};
+
+// out[i] = i + i % 20 for even i, i - i % 30 for odd i.
+extern "C" __global__ void call_with_frames(uint32_t *out) {
+    uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
+    out[i] = ways[i % 2](i);
+}
