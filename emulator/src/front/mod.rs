@@ -165,6 +165,7 @@ impl Front {
     /// The board in this process: filters the calling thread.
     pub fn start_here(options: Options) -> Result<Front, Unavailable> {
         let front = Front::start(options, Place::Here)?;
+        keep_the_allocator_from_opening_files();
         let filter = filter::program();
         front.attend(filter::install(&filter).map_err(Unavailable::filter)?);
         Ok(front)
@@ -194,6 +195,17 @@ impl Front {
         if let Err(panic) = self.engine.join().and(supervisor) {
             std::panic::resume_unwind(panic);
         }
+    }
+}
+
+/// When glibc's allocator first gives back the end of a thread's heap, it opens a file while it holds the
+/// heap's lock. In a filtered thread that call waits for the supervisor, which may wait for that lock. So the
+/// ends of heaps stay, as far as possible, for this process's life.
+fn keep_the_allocator_from_opening_files() {
+    #[cfg(target_env = "gnu")]
+    // SAFETY: sets a limit of the allocator, which does its own locking.
+    unsafe {
+        libc::mallopt(libc::M_TRIM_THRESHOLD, i32::MAX);
     }
 }
 
