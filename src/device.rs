@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use crate::channel::Patience;
 use crate::driver::nvgpu::{self, Nvgpu};
-use crate::driver::{ClockPair, Engine, Info, Memory};
+use crate::driver::rm::{self, Rm};
+use crate::driver::{ClockPair, Driver, Engine, Info, Memory};
 use crate::error::{Error, Result};
 use crate::memory::{Buffer, Element, Heap};
 use crate::queue::{Queue, Setup};
@@ -22,6 +23,8 @@ pub enum Select {
     Auto,
     /// A Jetson's own, through nvgpu.
     Jetson,
+    /// A desktop's or server's, through NVIDIA's own driver.
+    Desktop,
 }
 
 /// How to open a GPU; [`Device::open`] takes the defaults.
@@ -104,13 +107,17 @@ impl Options {
                 self.command_bytes
             )));
         }
-        let heap = match self.select {
-            Select::Auto if !Nvgpu::present() => {
-                return Err(Error::NoDevice { looked_for: nvgpu::PATHS.join(", ") });
+        let driver: Box<dyn Driver> = match self.select {
+            Select::Jetson => Box::new(Nvgpu::open()?),
+            Select::Desktop => Box::new(Rm::open()?),
+            Select::Auto if Nvgpu::present() => Box::new(Nvgpu::open()?),
+            Select::Auto if Rm::present() => Box::new(Rm::open()?),
+            Select::Auto => {
+                let looked_for = [nvgpu::PATHS.as_slice(), &[rm::PATH]].concat().join(", ");
+                return Err(Error::NoDevice { looked_for });
             }
-            Select::Auto | Select::Jetson => Heap::new(Box::new(Nvgpu::open()?)),
         };
-        Ok(Device { heap, options: self })
+        Ok(Device { heap: Heap::new(driver), options: self })
     }
 }
 

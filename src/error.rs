@@ -32,6 +32,18 @@ pub enum Error {
         /// The likely cause and its cure.
         hint: String,
     },
+    /// The desktop driver took a call but refused what it asked for.
+    #[error("{call} on {node} failed with {}: {hint}", Status(*.status))]
+    Rm {
+        /// The class, control or ioctl, by the vendor's name.
+        call: &'static str,
+        /// The device node.
+        node: String,
+        /// The driver's own result, an `NV_STATUS`.
+        status: u32,
+        /// The likely cause and its cure.
+        hint: String,
+    },
     /// The driver is there but lacks something that direct submission needs.
     #[error("{node} cannot be used for direct submission: {reason}")]
     Unsupported {
@@ -69,6 +81,16 @@ struct Errno(i32);
 impl fmt::Display for Errno {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:?} ({})", nix::errno::Errno::from_raw(self.0), self.0)
+    }
+}
+
+/// Prints a result of the desktop driver as its headers name it, with its number.
+struct Status(u32);
+
+impl fmt::Display for Status {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = ioctl_defs::rm::status::name(self.0).unwrap_or("an unknown result");
+        write!(f, "{name} ({:#x})", self.0)
     }
 }
 
@@ -114,8 +136,8 @@ impl Fault {
         match code {
             31 => FaultKind::Mmu,
             32 | 80 => FaultKind::Pbdma,
-            13 | 25 | 37 => FaultKind::Engine,
-            8 | 24 | 43 => FaultKind::Timeout,
+            11 | 13 | 25 | 37 | 39..=41 | 69 => FaultKind::Engine,
+            8 | 24 | 43 | 109 => FaultKind::Timeout,
             _ => FaultKind::Other,
         }
     }

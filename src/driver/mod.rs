@@ -3,6 +3,7 @@
 //! Submission never passes through it. Once a channel is open it is memory and a doorbell.
 
 pub(crate) mod nvgpu;
+pub(crate) mod rm;
 pub(crate) mod sys;
 
 use std::fmt;

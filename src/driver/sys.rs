@@ -10,7 +10,7 @@ use std::time::Duration;
 use ioctl_defs::{Argument, Request};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open};
-use nix::sys::mman::{MapFlags, ProtFlags, mmap, munmap};
+use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::Mode;
 
@@ -147,6 +147,32 @@ impl Mapping {
         // SAFETY: the kernel chooses the place, so no existing mapping is replaced.
         let start = unsafe { mmap(None, len, prot, MapFlags::MAP_SHARED, fd, 0)? };
         Ok(Mapping { start: start.cast(), len })
+    }
+
+    /// Sets addresses aside: nothing lies behind them, and nobody else in the process gets them.
+    /// `EEXIST` where something is there already.
+    pub(crate) fn reserve(start: u64, len: u64) -> Result<Mapping, Errno> {
+        let start = usize::try_from(start).ok().and_then(NonZeroUsize::new).ok_or(Errno::EINVAL)?;
+        let len = usize::try_from(len).ok().and_then(NonZeroUsize::new).ok_or(Errno::EINVAL)?;
+        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_NORESERVE | MapFlags::MAP_FIXED_NOREPLACE;
+        // SAFETY: the flag makes the kernel refuse to replace an existing mapping.
+        let got = unsafe { mmap_anonymous(Some(start), len, ProtFlags::PROT_NONE, flags)? };
+        let mapping = Mapping { start: got.cast(), len };
+        // Kernels before 4.17 take the flag for a hint.
+        if mapping.start.addr() != start { Err(Errno::EEXIST) } else { Ok(mapping) }
+    }
+
+    /// Puts the first `len` bytes of a file in the place of what was mapped here.
+    pub(crate) fn replace(&mut self, fd: BorrowedFd<'_>, len: u64) -> Result<(), Errno> {
+        let len = usize::try_from(len).ok().and_then(NonZeroUsize::new).ok_or(Errno::EINVAL)?;
+        if len > self.len {
+            return Err(Errno::EINVAL);
+        }
+        let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let flags = MapFlags::MAP_SHARED | MapFlags::MAP_FIXED;
+        // SAFETY: the range lies inside this mapping, which is borrowed exclusively.
+        unsafe { mmap(Some(self.start.addr()), len, prot, flags, fd, 0)? };
+        Ok(())
     }
 
     /// The first byte.

@@ -336,6 +336,7 @@ structs! {
         /// One of `NV_CONF_COMPUTE_SYSTEM_FEATURE_*`.
         ccFeature: u8,
         devToolsMode: u8,
+        multiGpuMode: u8,
     }
 
     /// Parameters of [`NV83DE_CTRL_CMD_DEBUG_CLEAR_ALL_SM_ERROR_STATES`].

@@ -1,0 +1,221 @@
+//! A channel: ring, control page, engine, and what RM and UVM must know before it runs.
+
+use std::mem::offset_of;
+use std::os::fd::OwnedFd;
+use std::ptr::NonNull;
+use std::sync::Arc;
+
+use hw_defs::userd;
+use ioctl_defs::rm::class::*;
+use ioctl_defs::rm::control::*;
+
+use super::addresses::Addresses;
+use super::client::Object;
+use super::event::Event;
+use super::memory::{Place, Region, SharedPage};
+use super::space::Space;
+use crate::driver::sys::Mapping;
+use crate::error::Result;
+
+/// A time-slice group: the channels that run, and die, together.
+#[derive(Debug)]
+pub(crate) struct Group {
+    object: Object,
+    engine: u32,
+}
+
+impl Group {
+    pub(crate) fn new(space: &Space, engine: u32) -> Result<Group> {
+        let object = space.gpu.device.child(
+            KEPLER_CHANNEL_GROUP_A,
+            &mut NV_CHANNEL_GROUP_ALLOCATION_PARAMETERS {
+                hVASpace: space.handle(),
+                engineType: engine,
+                ..Default::default()
+            },
+        )?;
+        Ok(Group { object, engine })
+    }
+
+    /// Whether it feeds the graphics engine, which runs kernels.
+    fn runs_kernels(&self) -> bool {
+        self.engine == NV2080_ENGINE_TYPE_GRAPHICS
+    }
+}
+
+/// An open channel. The fields are in the order in which they go away: the driver stops the
+/// channel before anything is taken from under it.
+#[derive(Debug)]
+pub(crate) struct Channel {
+    _registration: Registration,
+    _engine: Object,
+    _event: Event,
+    channel: Arc<Object>,
+    _subcontext: Option<Object>,
+    group: Arc<Group>,
+    pages: Region,
+    notifier: SharedPage,
+    userd_offset: u64,
+    token: u32,
+}
+
+/// What UVM maps for a channel's engine. More than any GPU here needs.
+const ENGINE_BYTES: u64 = 64 << 20;
+const ENGINE_ALIGNMENT: u64 = 2 << 20;
+
+impl Channel {
+    pub(crate) fn open(
+        space: &Arc<Space>,
+        group: &Arc<Group>,
+        entries: u32,
+    ) -> Result<(Channel, OwnedFd)> {
+        let gpu = &*space.gpu;
+        // Both in video memory: the GPU reads them after each doorbell, and RM refuses a control
+        // page on one side of the bus with a ring on the other.
+        let userd_offset = (u64::from(entries) * 8).next_multiple_of(userd::SIZE);
+        let pages = Region::new(space, userd_offset + userd::SIZE, Place::VideoForCpu)?;
+        let notifier = SharedPage::new(gpu)?;
+
+        // State of the compute engine that commands set belongs to the subcontext; one of its own
+        // keeps queues out of each other's way.
+        let subcontext = if group.runs_kernels() {
+            let mut params = NV_CTXSHARE_ALLOCATION_PARAMETERS {
+                hVASpace: space.handle(),
+                flags: NV_CTXSHARE_ALLOCATION_FLAGS_SUBCONTEXT
+                    .set(NV_CTXSHARE_ALLOCATION_FLAGS_SUBCONTEXT_ASYNC),
+                subctxId: 0,
+            };
+            Some(group.object.child(FERMI_CONTEXT_SHARE_A, &mut params)?)
+        } else {
+            None
+        };
+
+        let mut params = NV_CHANNEL_ALLOC_PARAMS {
+            hObjectError: notifier.memory.handle(),
+            gpFifoOffset: pages.range().start().get(),
+            gpFifoEntries: entries,
+            // RM would give channels of a process that runs as root the rights of the driver.
+            flags: NVOS04_FLAGS_CHANNEL_DENY_PHYSICAL_MODE_CE
+                .set(NVOS04_FLAGS_CHANNEL_DENY_PHYSICAL_MODE_CE_TRUE)
+                | NVOS04_FLAGS_CHANNEL_DENY_AUTH_LEVEL_PRIV
+                    .set(NVOS04_FLAGS_CHANNEL_DENY_AUTH_LEVEL_PRIV_TRUE),
+            hContextShare: subcontext.as_ref().map_or(0, Object::handle),
+            engineType: group.engine,
+            ..Default::default()
+        };
+        params.hUserdMemory[0] = pages.memory().handle();
+        params.userdOffset[0] = userd_offset;
+        let channel = Arc::new(group.object.child(gpu.classes.channel, &mut params)?);
+
+        let engine = if group.runs_kernels() {
+            channel.child(gpu.classes.compute, &mut ())?
+        } else {
+            let mut params = NVB0B5_ALLOCATION_PARAMETERS {
+                version: NVB0B5_ALLOCATION_PARAMETERS_VERSION_1,
+                engineType: group.engine,
+            };
+            channel.child(gpu.classes.copy, &mut params)?
+        };
+        let registration = Registration::new(space, &channel)?;
+
+        let mut token =
+            NVC36F_CTRL_CMD_GPFIFO_GET_WORK_SUBMIT_TOKEN_PARAMS { workSubmitToken: u32::MAX };
+        channel.control(NVC36F_CTRL_CMD_GPFIFO_GET_WORK_SUBMIT_TOKEN, &mut token)?;
+        let (event, fd) = Event::open(gpu)?;
+        // Allowed once per group, and again for channels that joined since.
+        let mut schedule = NVA06C_CTRL_GPFIFO_SCHEDULE_PARAMS { bEnable: 1, ..Default::default() };
+        group.object.control(NVA06C_CTRL_CMD_GPFIFO_SCHEDULE, &mut schedule)?;
+
+        let channel = Channel {
+            _registration: registration,
+            _engine: engine,
+            _event: event,
+            channel,
+            _subcontext: subcontext,
+            group: group.clone(),
+            pages,
+            notifier,
+            userd_offset,
+            token: token.workSubmitToken,
+        };
+        Ok((channel, fd))
+    }
+
+    pub(crate) fn group(&self) -> &Arc<Group> {
+        &self.group
+    }
+
+    pub(crate) fn ring(&self) -> NonNull<u64> {
+        start_of(self.pages.cpu())
+    }
+
+    pub(crate) fn userd(&self) -> NonNull<u32> {
+        // SAFETY: the control page lies behind the ring, in the same mapping.
+        unsafe { start_of(self.pages.cpu()).byte_add(self.userd_offset as usize) }
+    }
+
+    pub(crate) fn token(&self) -> u32 {
+        self.token
+    }
+
+    /// Where RM writes what killed the channel; the status comes last.
+    fn notification(&self) -> NonNull<NvNotification> {
+        const ERROR: usize = NV_CHANNELGPFIFO_NOTIFICATION_TYPE_ERROR as usize;
+        // SAFETY: the page holds an array of them, of which this is one.
+        unsafe { start_of::<NvNotification>(&self.notifier.page).add(ERROR) }
+    }
+
+    /// The half-word that RM sets when it kills the channel.
+    pub(crate) fn notifier(&self) -> NonNull<u16> {
+        // SAFETY: a field of the notification.
+        unsafe { self.notification().byte_add(offset_of!(NvNotification, status)) }.cast()
+    }
+
+    /// What killed the channel, if something did.
+    pub(crate) fn death(&self) -> Option<NvNotification> {
+        // SAFETY: the notification lies in the page; any bytes are a valid one, and RM no longer
+        // changes it once the status is set.
+        let record = unsafe { self.notification().read_volatile() };
+        (record.status == u16::MAX).then_some(record)
+    }
+
+    /// Asks RM for the MMU fault of the channel. RM forgets it with that.
+    pub(crate) fn mmu_fault(&self) -> Result<NV906F_CTRL_GET_MMU_FAULT_INFO_PARAMS> {
+        let mut params = NV906F_CTRL_GET_MMU_FAULT_INFO_PARAMS::default();
+        self.channel.control(NV906F_CTRL_CMD_GET_MMU_FAULT_INFO, &mut params)?;
+        Ok(params)
+    }
+}
+
+/// That UVM knows a channel: without it RM does not schedule one whose addresses are UVM's.
+#[derive(Debug)]
+struct Registration {
+    space: Arc<Space>,
+    channel: Arc<Object>,
+    /// A claim to the same addresses of the process; it goes before they are given back.
+    _claim: Mapping,
+    _addresses: Addresses,
+}
+
+impl Registration {
+    fn new(space: &Arc<Space>, channel: &Arc<Object>) -> Result<Registration> {
+        let (addresses, claim) = Addresses::take(ENGINE_BYTES, ENGINE_ALIGNMENT)?;
+        space.register_channel(channel, addresses.range())?;
+        Ok(Registration {
+            space: space.clone(),
+            channel: channel.clone(),
+            _claim: claim,
+            _addresses: addresses,
+        })
+    }
+}
+
+impl Drop for Registration {
+    fn drop(&mut self) {
+        self.space.unregister_channel(&self.channel);
+    }
+}
+
+fn start_of<T>(mapping: &Mapping) -> NonNull<T> {
+    NonNull::new(mapping.as_ptr()).expect("mmap never returns null").cast()
+}

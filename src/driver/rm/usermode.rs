@@ -1,0 +1,86 @@
+//! The page of registers that a program may have: the doorbell, and the GPU's clock.
+
+use std::ptr::NonNull;
+
+use hw_defs::usermode;
+use ioctl_defs::rm::class::HOPPER_USERMODE_A;
+use ioctl_defs::rm::class::NV_HOPPER_USERMODE_A_PARAMS;
+use nix::time::{ClockId, clock_gettime};
+
+use super::classes::Usermode;
+use super::client::Object;
+use super::gpu::Gpu;
+use crate::driver::ClockPair;
+use crate::driver::sys::Mapping;
+use crate::error::Result;
+
+const BYTES: u64 = 0x10000;
+
+#[derive(Debug)]
+pub(crate) struct UsermodePage {
+    page: Mapping,
+    _object: Object,
+}
+
+impl UsermodePage {
+    pub(crate) fn open(gpu: &Gpu) -> Result<UsermodePage> {
+        let object = match gpu.classes.usermode {
+            Usermode::Hopper => {
+                let mut params = NV_HOPPER_USERMODE_A_PARAMS { bBar1Mapping: 0, bPriv: 0 };
+                gpu.subdevice.child(HOPPER_USERMODE_A, &mut params)?
+            }
+            Usermode::Older(class) => gpu.subdevice.child(class, &mut ())?,
+        };
+        let file = gpu.file()?;
+        gpu.client.map_memory(&gpu.subdevice, &object, BYTES, 0, &file)?;
+        Ok(UsermodePage { page: file.map(BYTES)?, _object: object })
+    }
+
+    fn register(&self, offset: u64) -> NonNull<u32> {
+        let start = NonNull::new(self.page.as_ptr()).expect("mmap never returns null");
+        // SAFETY: the registers that this file names lie inside the page.
+        unsafe { start.byte_add(offset as usize) }.cast()
+    }
+
+    pub(crate) fn doorbell(&self) -> NonNull<u32> {
+        self.register(usermode::DOORBELL)
+    }
+
+    /// Reads the GPU's clock between two looks at the CPU's, often: the pair whose looks lie
+    /// closest together is the best, and half the time between them bounds its error.
+    pub(crate) fn clock(&self) -> ClockPair {
+        const READINGS: usize = 32;
+        std::iter::repeat_with(|| self.reading())
+            .flatten()
+            .take(READINGS)
+            .min_by_key(|pair| pair.uncertainty_ns)
+            .expect("there is more than one reading")
+    }
+
+    /// One pair, unless the high half of the clock moved meanwhile.
+    fn reading(&self) -> Option<ClockPair> {
+        // SAFETY: both registers lie in the page, which is mapped for as long as it is open;
+        // reading them has no effect.
+        let [low, high] = [usermode::TIME_0, usermode::TIME_1]
+            .map(|at| move || unsafe { self.register(at).read_volatile() });
+        let above = high();
+        // The bus takes the best part of a microsecond for each register, so just one is read
+        // between the looks.
+        let before = cpu_ns();
+        let below = low();
+        let after = cpu_ns();
+        (high() == above).then(|| ClockPair {
+            gpu_ns: u64::from(above) << 32 | u64::from(below),
+            cpu_ns: before + (after - before) / 2,
+            uncertainty_ns: (after - before).div_ceil(2) + GPU_STEP,
+        })
+    }
+}
+
+/// The GPU's clock moves in steps of 32 ns.
+const GPU_STEP: u64 = 32;
+
+fn cpu_ns() -> u64 {
+    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("every Linux has this clock");
+    now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
+}
