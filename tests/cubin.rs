@@ -350,6 +350,23 @@ fn what_nobody_would_provide_is_refused() {
     assert!(memory.contains("section `.nv.uft123"), "{memory}");
 }
 
+/// Newer toolkits mark sections as loaded that only their own tools read.
+#[test]
+fn what_only_the_toolkit_reads_is_passed_over() {
+    let original = bytes("sm_90/constants.cubin");
+    let elf = Elf::parse(&original).unwrap();
+    let (header, _) = section(&elf, ".debug_frame");
+    let (_, names) = section(&elf, ".shstrtab");
+    let at = names + u32::from_le_bytes(original[header..header + 4].try_into().unwrap()) as usize;
+    for name in [".nv.merc.xyz", ".nv.capmercx", ".nv_debug.xy", ".text.xyzxyz"] {
+        let mut changed = original.clone();
+        changed[header + 8] |= 2;
+        changed[at..at + name.len()].copy_from_slice(name.as_bytes());
+        let same = Cubin::parse(&changed) == Cubin::parse(&original);
+        assert_eq!(same, name != ".text.xyzxyz", "{name}");
+    }
+}
+
 /// Things that no compiler writes, each of which would make a loader go wrong.
 #[test]
 fn contradictions_are_refused() {

@@ -28,9 +28,9 @@ pub enum Error {
         /// The ELF type, 1 for a relocatable file.
         elf_type: u16,
     },
-    /// A relocation that a linked cubin has no use for.
+    /// A relocation of a kind that linked and optimised code does without.
     #[error(
-        "section `{section}` of the cubin needs relocation {kind} ({name}), which only a linker applies: compile without -dc and -rdc=true, or run nvlink on it"
+        "section `{section}` of the cubin needs relocation {kind} ({name}), which doorbell does not apply: compile without -G, -dc and -rdc=true"
     )]
     Relocation {
         /// The section to be changed.

@@ -11,6 +11,11 @@ use super::{Content, Relocation, Section, SectionId, Variable};
 /// The constant banks that hardware addresses with 16 bits.
 const BANK_SIZE: u64 = 0x1_0000;
 
+/// Sections that are marked as loaded and yet are not for a loader: bookkeeping of the shared
+/// memory that hardware reserves, copies of everything for finalising the code on another
+/// Blackwell, debug information.
+const NOT_LOADED: [&str; 4] = [".nv.shared.reserved.", ".nv.merc.", ".nv.capmerc", ".nv_debug."];
+
 const R_CUDA_64: u32 = 2;
 /// Like the other one: global memory has the same generic address.
 const R_CUDA_G64: u32 = 4;
@@ -68,7 +73,9 @@ impl<'a> Layout<'a> {
     fn place(&mut self, section: &image::Section<'a>) -> Result<Role, Error> {
         let name = section.name;
         let unsupported = |what| Err(Error::Unsupported { section: name.into(), what });
-        if section.flags & u64::from(SHF_ALLOC) == 0 {
+        if section.flags & u64::from(SHF_ALLOC) == 0
+            || NOT_LOADED.iter().any(|p| name.starts_with(p))
+        {
             return Ok(Role::None);
         }
         let kernel = section.info as usize;
@@ -95,9 +102,6 @@ impl<'a> Layout<'a> {
         }
         if name.starts_with(".text.") {
             return Ok(Role::Code(self.load(section)));
-        }
-        if name.starts_with(".nv.shared.reserved.") {
-            return Ok(Role::None);
         }
         if name.starts_with(".nv.shared.") {
             return Ok(Role::Shared(kernel));
