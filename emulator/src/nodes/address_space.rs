@@ -248,8 +248,9 @@ impl Nodes {
         let space = self.space(key);
         let fixed = args.flags.contains(MapBufferFlags::FIXED_OFFSET);
         let size = if args.mapping_size != 0 { args.mapping_size } else { buffer.size };
+        // Buffers consist of whole pages, so rounding does not make it larger than the buffer.
         let size = size.next_multiple_of(SMALL_PAGE);
-        if size > buffer.size || args.buffer_offset > buffer.size - size {
+        if args.buffer_offset > buffer.size - size {
             return Err(Errno::EINVAL);
         }
         let mut page = PageSize::Small;

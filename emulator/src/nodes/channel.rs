@@ -149,7 +149,7 @@ impl Nodes {
                 Ok(0)
             },
             NVGPU_IOCTL_CHANNEL_SETUP_BIND => |args| self.setup_bind(call, id, &mut args),
-            NVGPU_IOCTL_CHANNEL_ALLOC_GPFIFO_EX => |args| self.alloc_gpfifo_ex(call, id, &args),
+            NVGPU_IOCTL_CHANNEL_ALLOC_GPFIFO_EX => |args| self.alloc_gpfifo_ex(id, &args),
             NVGPU_IOCTL_CHANNEL_ALLOC_OBJ_CTX => |args| self.alloc_obj_ctx(call, id, &args),
             NVGPU_IOCTL_CHANNEL_SET_PREEMPTION_MODE => |args| self.set_preemption_mode(id, &args),
             NVGPU_IOCTL_CHANNEL_SET_ERROR_NOTIFIER => |args| {
@@ -180,7 +180,7 @@ impl Nodes {
     }
 
     /// Whether a channel can run.
-    fn is_serviceable(&self, gpu: &Gpu, id: u32) -> bool {
+    pub(super) fn is_serviceable(&self, gpu: &Gpu, id: u32) -> bool {
         !self.channels.get(id).unserviceable && gpu.serviceable(id)
     }
 
@@ -202,7 +202,7 @@ impl Nodes {
         }
         if let Some(key) = space {
             let space = self.space(key);
-            let ring = setup.as_ref().map(Setup::ring);
+            let ring = setup.as_ref().map(Setup::address);
             let syncpoint = syncpoint.map(|(_, address)| address);
             for address in ring.into_iter().chain(syncpoint) {
                 space.unmap_kernel(gpu, address);

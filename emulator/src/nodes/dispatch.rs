@@ -113,9 +113,10 @@ impl Message {
         answer
     }
 
-    /// The same for address spaces, which report EFAULT; with `always`, after failure too.
+    /// The same for address spaces, whose requests all read back: they report EFAULT; with `always`, after
+    /// failure too.
     pub fn finish_space(&self, call: &mut Call<'_>, answer: Answer, always: bool) -> Answer {
-        if (answer == Ok(0) || always) && self.number.reads() {
+        if answer == Ok(0) || always {
             call.caller.write(self.address, &self.bytes[..self.number.size()])?;
         }
         answer

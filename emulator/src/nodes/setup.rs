@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use hw_defs::userd;
 use ioctl_defs::nvgpu::channel::*;
 use ioctl_defs::nvgpu::ctrl::GpuFlags;
 use nix::errno::Errno;
@@ -9,8 +10,10 @@ use nix::errno::Errno;
 use super::caller::{Answer, Refusal};
 use super::context::{FIELD_LIMIT, TooHigh};
 use super::dmabuf::Buffer;
+use super::space::SpaceKey;
 use super::{Call, Nodes};
 use crate::gpu::{Access, ChannelSetup};
+use crate::memory::Memory;
 
 const ENTRY: u64 = 8;
 
@@ -34,17 +37,25 @@ pub(super) fn is_compute(class: u32) -> bool {
 #[derive(Debug)]
 pub(super) enum Setup {
     /// The program's own, with a doorbell. Both buffers live as long as the channel.
-    Usermode { ring: u64, _ring: Arc<Buffer>, userd: Arc<Buffer> },
+    Usermode { address: u64, _ring: Arc<Buffer>, userd: Arc<Buffer> },
     /// The driver's, which submits to it.
-    Kernel { ring: u64, entries: u32 },
+    Kernel { address: u64, entries: u32 },
 }
 
 impl Setup {
     /// Where the ring lies for the GPU.
-    pub fn ring(&self) -> u64 {
+    pub fn address(&self) -> u64 {
         match self {
-            Setup::Usermode { ring, .. } | Setup::Kernel { ring, .. } => *ring,
+            Setup::Usermode { address, .. } | Setup::Kernel { address, .. } => *address,
         }
+    }
+
+    /// Whether the program has put entries in its ring that the GPU has not taken.
+    pub fn has_work(&self) -> bool {
+        let Setup::Usermode { userd, .. } = self else { return false };
+        let pointers =
+            |userd: Arc<Memory>| userd.load_u32(userd::GP_GET) != userd.load_u32(userd::GP_PUT);
+        userd.memory().is_some_and(pointers)
     }
 }
 
@@ -55,11 +66,11 @@ impl Nodes {
         id: u32,
         args: &mut nvgpu_channel_setup_bind_args,
     ) -> Answer {
-        self.may_set_up(id, args.num_gpfifo_entries, args.flags)?;
+        let (key, tsg) = self.may_set_up(id, args.num_gpfifo_entries, args.flags)?;
         if args.flags.contains(SetupBindFlags::USERMODE_SUPPORT) {
-            self.set_up_usermode(call, id, args)?;
+            self.set_up_usermode(call, id, key, tsg, args)?;
         } else {
-            self.set_up_kernel(id, args.num_gpfifo_entries)?;
+            self.set_up_kernel(id, key, args.num_gpfifo_entries)?;
         }
         let channel = self.channels.get_mut(id);
         channel.deterministic = args.flags.contains(SetupBindFlags::DETERMINISTIC);
@@ -70,33 +81,33 @@ impl Nodes {
     }
 
     /// The older call, for a ring of the driver.
-    pub(super) fn alloc_gpfifo_ex(
-        &mut self,
-        _call: &mut Call<'_>,
-        id: u32,
-        args: &nvgpu_alloc_gpfifo_ex_args,
-    ) -> Answer {
+    pub(super) fn alloc_gpfifo_ex(&mut self, id: u32, args: &nvgpu_alloc_gpfifo_ex_args) -> Answer {
         let flags = SetupBindFlags::from_bits_retain(args.flags.bits());
         let flags = flags.difference(SetupBindFlags::USERMODE_SUPPORT);
-        self.may_set_up(id, args.num_entries, flags)?;
-        self.set_up_kernel(id, args.num_entries)?;
+        let (key, _) = self.may_set_up(id, args.num_entries, flags)?;
+        self.set_up_kernel(id, key, args.num_entries)?;
         self.channels.get_mut(id).deterministic = flags.contains(SetupBindFlags::DETERMINISTIC);
         Ok(0)
     }
 
-    /// What is checked before the buffers are looked at.
-    fn may_set_up(&self, id: u32, entries: u32, flags: SetupBindFlags) -> Result<(), Errno> {
+    /// What is checked before the buffers are looked at; the channel's address space and TSG.
+    fn may_set_up(
+        &self,
+        id: u32,
+        entries: u32,
+        flags: SetupBindFlags,
+    ) -> Result<(SpaceKey, u32), Errno> {
         let channel = self.channels.get(id);
         let usermode = flags.contains(SetupBindFlags::USERMODE_SUPPORT);
         let fewest = if usermode { 2 } else { 4 };
         if entries < fewest
             || !entries.is_power_of_two()
             || u64::from(entries) * ENTRY > u64::from(u32::MAX)
-            || channel.space.is_none()
-            || channel.tsg.is_none()
         {
             return Err(Errno::EINVAL);
         }
+        let key = channel.space.ok_or(Errno::EINVAL)?;
+        let tsg = channel.tsg.ok_or(Errno::EINVAL)?;
         if channel.setup.is_some() {
             return Err(Errno::EEXIST);
         }
@@ -108,13 +119,15 @@ impl Nodes {
         {
             return Err(Errno::EINVAL);
         }
-        Ok(())
+        Ok((key, tsg))
     }
 
     fn set_up_usermode(
         &mut self,
         call: &mut Call<'_>,
         id: u32,
+        key: SpaceKey,
+        tsg: u32,
         args: &nvgpu_channel_setup_bind_args,
     ) -> Result<(), Errno> {
         if args.gpfifo_dmabuf_fd == 0
@@ -130,9 +143,6 @@ impl Nodes {
         if ring.size < (u64::from(entries) * ENTRY).max(4096) {
             return Err(Errno::EINVAL);
         }
-        let channel = self.channels.get(id);
-        let key = channel.space.ok_or(Errno::EINVAL)?;
-        let tsg = channel.tsg.ok_or(Errno::EINVAL)?;
         let space = self.space(key);
         // All of the buffer is mapped, however large it is.
         let address = space
@@ -169,16 +179,14 @@ impl Nodes {
         if self.inject.loses_notifiers() {
             call.gpu.lose_notifiers();
         }
-        self.channels.get_mut(id).setup =
-            Some(Setup::Usermode { ring: address, _ring: ring, userd });
+        self.channels.get_mut(id).setup = Some(Setup::Usermode { address, _ring: ring, userd });
         Ok(())
     }
 
-    fn set_up_kernel(&mut self, id: u32, entries: u32) -> Result<(), Errno> {
-        let key = self.channels.get(id).space.ok_or(Errno::EINVAL)?;
-        let ring =
+    fn set_up_kernel(&mut self, id: u32, key: SpaceKey, entries: u32) -> Result<(), Errno> {
+        let address =
             self.space(key).reserve_kernel(u64::from(entries) * ENTRY).ok_or(Errno::ENOMEM)?;
-        self.channels.get_mut(id).setup = Some(Setup::Kernel { ring, entries });
+        self.channels.get_mut(id).setup = Some(Setup::Kernel { address, entries });
         Ok(())
     }
 

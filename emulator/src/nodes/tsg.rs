@@ -16,6 +16,7 @@ use super::caller::{Answer, Refusal};
 use super::context::Context;
 use super::dispatch::{Limits, Message, answer};
 use super::event::EventFile;
+use super::setup::Setup;
 use super::space::SpaceKey;
 use super::{Call, File, Nodes, Opened};
 use crate::gpu::Gpu;
@@ -190,9 +191,6 @@ impl Nodes {
 
     /// The old call: joins with the subcontext that the channel has, which is 0 unless it was named before.
     fn bind_channel(&mut self, call: &mut Call<'_>, id: u32, fd: i32) -> Answer {
-        if fd < 0 {
-            return Err(Errno::EINVAL.into());
-        }
         let channel = self.channel_of(call.caller, fd)?;
         if let Err(errno) = self.match_subcontext(id, channel) {
             return Err(Refusal::Trap(format!(
@@ -257,6 +255,10 @@ impl Nodes {
         let channel = self.channel_of(call.caller, fd)?;
         if self.channels.get(channel).tsg != Some(id) {
             return Err(Errno::EINVAL.into());
+        }
+        let busy = self.channels.get(channel).setup.as_ref().is_some_and(Setup::has_work);
+        if busy && self.is_serviceable(call.gpu, channel) {
+            return Err(Errno::EAGAIN.into());
         }
         self.leave(call.gpu, channel);
         Ok(0)

@@ -9,6 +9,7 @@ use nix::errno::Errno;
 use super::super::caller::Answer;
 use super::super::dmabuf::{Allocation, Held};
 use super::{Nv, Nvmap};
+use crate::memory::Memory;
 use crate::va::SMALL_PAGE;
 
 /// The kernel is built for this many NUMA nodes; the driver accepts the number itself, too.
@@ -35,7 +36,6 @@ impl Nv<'_, '_> {
     pub(super) fn alloc(&mut self) -> Answer {
         let args = self.args(NVMAP_IOC_ALLOC)?;
         if args.align & args.align.wrapping_sub(1) != 0
-            || args.handle == 0
             || args.numa_nid > NUMA_NODES
             || args.numa_nid < -1
         {
@@ -84,11 +84,12 @@ impl Nv<'_, '_> {
         if handle.read_only && !reads {
             return Err(Errno::EPERM.into());
         }
+        let memory = handle.buffer.memory().ok_or(Errno::EPERM)?;
         let heap = handle.buffer.allocation().map(|allocation| allocation.heap);
-        if heap.is_none() || reads && heap == Some(NVMAP_HEAP_CARVEOUT_VPR) {
+        if reads && heap == Some(NVMAP_HEAP_CARVEOUT_VPR) {
             return Err(Errno::EPERM.into());
         }
-        let (copied, result) = self.copy_elements(&args, &handle.buffer, reads);
+        let (copied, result) = self.copy_elements(&args, &memory, reads);
         // The driver does not mind if the count cannot be written.
         let _ = self.call.caller.write(self.arg + COUNT_OFFSET, &copied.to_ne_bytes());
         result.map(|()| 0).map_err(Into::into)
@@ -97,26 +98,18 @@ impl Nv<'_, '_> {
     fn copy_elements(
         &mut self,
         args: &nvmap_rw_handle,
-        buffer: &super::Buffer,
+        memory: &Memory,
         reads: bool,
     ) -> (u64, Result<(), Errno>) {
-        let (mut element, mut count) = (args.elem_size, args.count);
-        let (mut stride, mut user_stride) = (args.hmem_stride, args.user_stride);
-        let Some(memory) = buffer.memory() else { return (0, Err(Errno::EFAULT)) };
-        if element == stride && element == user_stride && args.offset % 8 == 0 {
-            // Elements without gaps are one.
-            element = element.wrapping_mul(count);
-            (stride, user_stride, count) = (element, element, 1);
-        }
+        let (element, count) = (args.elem_size, args.count);
+        let (stride, user_stride) = (args.hmem_stride, args.user_stride);
         let end = stride
             .checked_mul(count - 1)
             .and_then(|last| last.checked_add(args.offset)?.checked_add(element));
-        if element > buffer.size
-            || args.offset >= buffer.size
-            || element > user_stride
+        if element > user_stride
             || element > stride
-            || user_stride > (buffer.size - args.offset) / count
-            || end.is_none_or(|end| end > buffer.size)
+            || user_stride > memory.size().saturating_sub(args.offset) / count
+            || end.is_none_or(|end| end > memory.size())
         {
             return (0, Err(Errno::EINVAL));
         }

@@ -170,11 +170,8 @@ impl Nv<'_, '_> {
         self.call.caller
     }
 
-    /// The handle of that number. A number that is an open dmabuf is no handle, even if it were one.
-    fn handle(&mut self, id: u32) -> Option<Handle> {
-        if self.nodes.dmabuf_of(self.call.caller, id as i32).is_ok() {
-            return None;
-        }
+    /// The handle of that number. It is never the number of a descriptor: those are small.
+    fn handle(&self, id: u32) -> Option<Handle> {
         self.nodes.nvmap.handle(self.client, id).cloned()
     }
 }

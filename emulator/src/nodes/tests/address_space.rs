@@ -135,6 +135,8 @@ fn alloc_space_returns_the_address_and_ignores_align() {
     let address = alloc(&mut board, space, args).unwrap();
     assert_ne!(address % (1 << 30), 0);
     assert!(board.warned("ignores `align`"));
+    alloc(&mut board, space, pages(1, 4096)).unwrap();
+    assert!(!board.warned("ignores `align`"));
 }
 
 #[test]
@@ -282,6 +284,13 @@ fn sync_ro_map_is_made_once_in_the_drivers_part() {
     assert!((END..END + (4 << 30)).contains(&first.base_gpuva));
     assert_eq!((first.sync_size, first.num_syncpoints), (0x1_0000, 1024));
     assert_eq!(sync_map(&mut board, space).unwrap().base_gpuva, first.base_gpuva);
+}
+
+#[test]
+fn sync_ro_map_no_addresses_left_enomem() {
+    let mut board = Board::new();
+    let rig = board.rig_without_kernel_addresses();
+    assert_eq!(sync_map(&mut board, rig.space).unwrap_err(), Errno::ENOMEM.into());
 }
 
 fn modify(board: &mut Board, space: i32, args: nvgpu_as_mapping_modify_args) -> Answer {

@@ -1,6 +1,7 @@
 //! The channel file, but for its setup.
 
 use super::*;
+use crate::nodes::setup::Setup;
 
 const BOTH: WdtFlags = WdtFlags::DISABLE_WDT.union(WdtFlags::ENABLE_WDT);
 
@@ -174,6 +175,13 @@ fn get_user_syncpoint_none_left_enomem() {
 }
 
 #[test]
+fn get_user_syncpoint_no_addresses_left_enomem() {
+    let mut board = Board::new();
+    let rig = board.rig_without_kernel_addresses();
+    assert_eq!(syncpoint(&mut board, rig.channel).unwrap_err(), Errno::ENOMEM.into());
+}
+
+#[test]
 fn get_user_syncpoint_is_made_once() {
     let mut board = Board::new();
     let rig = board.rig();
@@ -326,6 +334,8 @@ fn wait_notifier_bad_descriptor_or_beyond_the_buffer_einval() {
     assert_eq!(wait(&mut board, rig.channel, args), einval());
     let args = nvgpu_wait_args { dmabuf_fd: 999, offset: 0, ..args };
     assert_eq!(wait(&mut board, rig.channel, args), einval());
+    let empty = nvgpu_wait_args { dmabuf_fd: board.empty_buffer() as u32, ..args };
+    assert_eq!(wait(&mut board, rig.channel, empty), errno(Errno::ENOMEM));
 }
 
 #[test]
@@ -355,6 +365,7 @@ fn enable_disable_and_preempt_succeed() {
     ] {
         assert_eq!(board.call(rig.channel, request, ()), Ok(0));
     }
+    assert!(board.warned("NVGPU_IOCTL_CHANNEL_DISABLE"));
 }
 
 #[test]
@@ -393,15 +404,8 @@ fn a_fault_ends_every_channel_of_its_tsg_and_the_address_space_survives() {
     let mut board = Board::new();
     let (rig, token) = board.running();
     let sibling = board.sibling(&rig);
-    // Whatever lies in the ring, all zero, is no command to address 0.
-    let setup = board.nodes.channels.get(token).setup.as_ref();
-    assert!(setup.is_some());
-    board.nodes.deliver(Event::Fault {
-        tsg: 0,
-        channel: Some(token),
-        cause: crate::gpu::FaultCause::MmuFault,
-        report: String::new(),
-    });
+    // A pushbuffer where nothing is mapped.
+    board.submit(token, 0x8000_0000 | 6 << 42);
     assert_eq!([rig.channel, sibling].map(|fd| board.timed_out(fd)), [1, 1]);
     let buffer = board.buffer(0x1000);
     board.map_plain(rig.space, buffer);
@@ -424,17 +428,12 @@ fn hang_channel_strikes_the_nth_that_is_set_up() {
     board.setup(sibling, &mut args).unwrap();
     let second = args.work_submit_token;
     let get = |board: &mut Board, token| {
-        let Some(super::super::setup::Setup::Usermode { userd, .. }) =
-            &board.nodes.channels.get(token).setup
-        else {
+        // An entry of length 0 does nothing.
+        board.submit(token, 0);
+        let Some(Setup::Usermode { userd, .. }) = &board.nodes.channels.get(token).setup else {
             unreachable!()
         };
-        let userd = userd.memory().unwrap();
-        // One entry of length 0, which does nothing.
-        userd.store_u32(0x8c, 1);
-        assert!(board.gpu.doorbell(token));
-        board.run();
-        userd.load_u32(0x88)
+        userd.memory().unwrap().load_u32(hw_defs::userd::GP_GET)
     };
     assert_eq!((get(&mut board, first), get(&mut board, second)), (1, 0));
 }

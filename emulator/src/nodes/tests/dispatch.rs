@@ -130,6 +130,8 @@ fn nothing_is_copied_out_after_failure() {
     let at = board.program.place(args.as_bytes());
     board.program.frozen = true;
     assert_eq!(board.ioctl_at(rig.ctrl, request.number(), at), einval());
+    let map = NVGPU_AS_IOCTL_MAP_BUFFER_EX.number();
+    assert_eq!(board.ioctl_at(rig.space, map, at), einval());
 }
 
 #[test]
@@ -139,6 +141,7 @@ fn remap_copies_out_even_after_failure() {
     let mut args = nvgpu_as_remap_args { num_ops: 1, ..Default::default() };
     assert_eq!(board.ioctl(space, NVGPU_AS_IOCTL_REMAP, &mut args), einval());
     assert_eq!(args.num_ops, 0);
+    assert!(board.warned("no sparse areas"));
     let at = board.program.place(args.as_bytes());
     board.program.frozen = true;
     let request = NVGPU_AS_IOCTL_REMAP.number();

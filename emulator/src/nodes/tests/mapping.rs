@@ -1,4 +1,4 @@
-//! MAP_BUFFER_EX row by row, its undoing, and mmap of buffers.
+//! MAP_BUFFER_EX row by row, and its undoing.
 
 use super::*;
 
@@ -77,6 +77,21 @@ fn map_offset_and_size_beyond_the_buffer_einval() {
         args.buffer_offset = 0x2000;
     };
     assert_eq!(mapped_at(inside), Ok(0));
+}
+
+#[test]
+fn map_beyond_the_buffer_is_looked_at_before_an_earlier_mapping() {
+    let mut board = Board::new();
+    let space = board.space();
+    let buffer = board.buffer(0x4000);
+    board.area(space, AREA, 16).unwrap();
+    board.map(space, &mut map_at(buffer, AREA)).unwrap();
+    let mut beyond = nvgpu_as_map_buffer_ex_args {
+        mapping_size: 0x2000,
+        buffer_offset: 0x3000,
+        ..map_at(buffer, AREA)
+    };
+    assert_eq!(board.map(space, &mut beyond), einval());
 }
 
 #[test]
@@ -159,7 +174,11 @@ fn map_again_with_other_flags_or_kind_is_another_mapping() {
     let mut kind = map_args(buffer);
     kind.incompr_kind = 6;
     board.map(space, &mut kind).unwrap();
-    assert!(cached.offset != address && kind.offset != address && kind.offset != cached.offset);
+    let mut compressible = map_args(buffer);
+    compressible.compr_kind = 8;
+    board.map(space, &mut compressible).unwrap();
+    let all = [address, cached.offset, kind.offset, compressible.offset];
+    assert_eq!(std::collections::BTreeSet::from(all).len(), 4);
 }
 
 #[test]
@@ -184,7 +203,9 @@ fn map_fixed_again_at_the_same_address_counts_and_elsewhere_does_not() {
     let buffer = board.buffer(0x1000);
     board.area(space, AREA, 16).unwrap();
     for address in [AREA, AREA, AREA + 0x1000] {
-        assert_eq!(board.map(space, &mut map_at(buffer, address)), Ok(0));
+        let mut args = map_at(buffer, address);
+        assert_eq!(board.map(space, &mut args), Ok(0));
+        assert_eq!(args.offset, address);
     }
     assert!(board.warned("it now takes 2 unmaps"));
     let other = board.buffer(0x1000);
@@ -282,6 +303,55 @@ fn map_large_buffers_get_big_pages_where_they_exist() {
 }
 
 #[test]
+fn map_large_buffers_get_small_pages_elsewhere() {
+    let mut board = Board::new();
+    let ctrl = board.ctrl();
+    let space = board.space_over(ctrl, START, START + 2 * MIB);
+    let (small, large) = (board.buffer(0x1000), board.buffer(0x1_0000));
+    board.map_plain(space, large);
+    board.map_plain(space, small);
+}
+
+/// Whether the GPU can write a word through a mapping made with these arguments.
+fn gpu_can_write(board: &mut Board, change: impl FnOnce(&mut nvgpu_as_map_buffer_ex_args)) -> bool {
+    let (rig, token) = board.running();
+    let mut args = map_args(board.buffer(0x1000));
+    change(&mut args);
+    board.map(rig.space, &mut args).unwrap();
+    let commands = board.handle(0x1000);
+    let buffer = board.get_fd(commands).unwrap();
+    let at = board.map_plain(rig.space, buffer);
+    // A release of a semaphore of one word.
+    let words = [0x2005_0017, args.offset as u32, (args.offset >> 32) as u32, 1, 0, 0x0000_0001];
+    board.nodes.nvmap.memory_of(1000, commands).write(0, words.as_bytes());
+    board.submit(token, at | 6 << 42);
+    board.timed_out(rig.channel) == 0
+}
+
+#[test]
+fn map_access_decides_whether_the_gpu_can_write() {
+    for (access, writes) in [(0, true), (1, false), (2, true)] {
+        let mut board = Board::new();
+        let can = gpu_can_write(&mut board, |args| args.flags = args.flags.with_access(access));
+        assert_eq!(can, writes, "{access}");
+    }
+}
+
+#[test]
+fn map_of_a_read_only_dmabuf_is_read_only() {
+    let mut board = Board::new();
+    let buffer = board.buffer(0x1000);
+    let read_only = board.program.reopened(buffer, libc::O_RDONLY);
+    assert!(!gpu_can_write(&mut board, |args| args.dmabuf_fd = read_only as u32));
+}
+
+#[test]
+fn map_of_unmapped_entries_is_out_of_the_gpus_reach() {
+    let mut board = Board::new();
+    assert!(!gpu_can_write(&mut board, |args| args.flags = MapBufferFlags::UNMAPPED_PTE));
+}
+
+#[test]
 fn map_without_a_usable_kind_enomem() {
     assert_eq!(mapped(|args| args.incompr_kind = NV_KIND_INVALID), errno(Errno::ENOMEM));
     let compressible = |args: &mut nvgpu_as_map_buffer_ex_args| {
@@ -320,6 +390,12 @@ fn map_page_size_is_ignored_and_reported() {
     board.map(space, &mut args).unwrap();
     assert_eq!(args.page_size, 0x1_0000);
     assert!(board.warned("ignores `page_size`"));
+    board.unmap_gpu(space, args.offset).unwrap();
+    for page_size in [0, 4096] {
+        let mut args = nvgpu_as_map_buffer_ex_args { page_size, ..map_args(buffer) };
+        board.map(space, &mut args).unwrap();
+        assert!(!board.warned("ignores `page_size`"));
+    }
 }
 
 #[test]
@@ -388,8 +464,8 @@ fn map_batch_longer_than_the_limit_einval() {
     let unmaps = [nvgpu_as_unmap_buffer_args::default(); 257];
     assert_eq!(batch(&mut board, space, &unmaps, &[]), einval());
     assert_eq!(batch(&mut board, space, &unmaps[1..], &[]), Ok(0));
-    let maps = [nvgpu_as_map_buffer_ex_args::default(); 257];
-    assert_eq!(batch(&mut board, space, &[], &maps), einval());
+    let maps = nvgpu_as_map_buffer_batch_args { maps: 1, num_maps: 257, ..Default::default() };
+    assert_eq!(board.call(space, NVGPU_AS_IOCTL_MAP_BUFFER_BATCH, maps), einval());
 }
 
 #[test]
@@ -430,73 +506,4 @@ fn map_batch_unmaps_first_and_keeps_chosen_addresses_to_itself() {
     assert!(board.warned("does not tell which addresses"));
     assert_eq!(board.map_plain(space, buffer), offset);
     assert!(board.warned("2 unmaps"));
-}
-
-#[test]
-fn mmap_of_a_buffer_beyond_its_end_einval() {
-    let mut board = Board::new();
-    let buffer = board.buffer(0x2000);
-    assert_eq!(board.mmap(buffer, 0x3000, libc::MAP_SHARED, 0), Err(Errno::EINVAL));
-    assert_eq!(board.mmap(buffer, 0x1000, libc::MAP_SHARED, 0x2000), Err(Errno::EINVAL));
-    assert_eq!(board.mmap(buffer, 0x1000, libc::MAP_SHARED, u64::MAX - 0xfff), Err(Errno::EINVAL));
-    assert!(board.mmap(buffer, 0x1000, libc::MAP_SHARED, 0x1000).is_ok());
-}
-
-#[test]
-fn mmap_of_a_buffer_without_memory_eperm() {
-    let mut board = Board::new();
-    let empty = board.empty_buffer();
-    assert_eq!(board.mmap(empty, 0x1000, libc::MAP_SHARED, 0), Err(Errno::EPERM));
-    assert_eq!(board.mmap(empty, 0x2000, libc::MAP_SHARED, 0), Err(Errno::EINVAL));
-}
-
-#[test]
-fn mmap_of_protected_video_memory_eperm() {
-    let mut board = Board::new();
-    let handle = board.create(0x1000).unwrap();
-    board
-        .alloc(nvmap_alloc_handle { heap_mask: NVMAP_HEAP_CARVEOUT_VPR, ..plain(handle) })
-        .unwrap();
-    let buffer = board.get_fd(handle).unwrap();
-    assert_eq!(board.mmap(buffer, 0x1000, libc::MAP_SHARED, 0), Err(Errno::EPERM));
-}
-
-#[test]
-fn mmap_of_an_uncached_buffer_is_reported() {
-    let mut board = Board::new();
-    let handle = board.create(0x1000).unwrap();
-    board.alloc(nvmap_alloc_handle { flags: 0x0900 << 16, ..plain(handle) }).unwrap();
-    let buffer = board.get_fd(handle).unwrap();
-    assert!(board.mmap(buffer, 0x1000, libc::MAP_SHARED, 0).is_ok());
-    assert!(board.warned("device memory"));
-}
-
-#[test]
-fn mmap_private_of_a_buffer_is_reported() {
-    let mut board = Board::new();
-    let buffer = board.buffer(0x1000);
-    assert!(board.mmap(buffer, 0x1000, libc::MAP_PRIVATE, 0).is_ok());
-    assert!(board.warned("MAP_PRIVATE"));
-}
-
-#[test]
-fn mmap_of_nvmap_eperm() {
-    let mut board = Board::new();
-    let nvmap = board.nvmap();
-    assert_eq!(board.mmap(nvmap, 0x1000, libc::MAP_SHARED, 0), Err(Errno::EPERM));
-}
-
-#[test]
-fn mmap_of_files_without_bytes_is_the_kernels_to_refuse() {
-    let mut board = Board::new();
-    let rig = board.rig();
-    for fd in [rig.space, rig.tsg, rig.channel] {
-        assert!(board.mmap(fd, 0x1000, libc::MAP_SHARED, 0).is_ok());
-        let fd = board.program.descriptor(fd);
-        let (len, prot) = (4096.try_into().unwrap(), nix::sys::mman::ProtFlags::PROT_READ);
-        let flags = nix::sys::mman::MapFlags::MAP_SHARED;
-        // SAFETY: a mapping that is not made, and would be a new one.
-        let mapped = unsafe { nix::sys::mman::mmap(None, len, prot, flags, fd, 0) };
-        assert_eq!(mapped, Err(Errno::ENODEV));
-    }
 }

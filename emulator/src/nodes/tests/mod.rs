@@ -3,9 +3,15 @@
 mod address_space;
 mod channel;
 mod ctrl;
+mod ctrl_info;
 mod dispatch;
+mod files;
 mod mapping;
 mod nvmap;
+mod nvmap_alloc;
+mod nvmap_cache;
+mod nvmap_use;
+mod object;
 mod program;
 mod sequence;
 mod setup;
@@ -34,6 +40,7 @@ const MEASURED_END: u64 = 0xff_ffe0_0000;
 
 const CTRL: &str = "/dev/nvgpu/igpu0/ctrl";
 const MIB: u64 = 1 << 20;
+const IOVMM: u32 = NVMAP_HEAP_IOVMM;
 
 /// A board, and one program on it.
 struct Board {
@@ -241,6 +248,28 @@ impl Board {
         }
     }
 
+    /// A rig in whose address space another channel's ring takes all that the driver has.
+    fn rig_without_kernel_addresses(&mut self) -> Rig {
+        let rig = self.rig();
+        let sibling = self.sibling(&rig);
+        let mut args = self.setup_args(4 << 30);
+        self.setup(sibling, &mut args).unwrap();
+        rig
+    }
+
+    /// Puts one entry in the ring of a fresh channel and rings its doorbell.
+    fn submit(&mut self, token: u32, entry: u64) {
+        let Some(super::setup::Setup::Usermode { _ring: ring, userd, .. }) =
+            &self.nodes.channels.get(token).setup
+        else {
+            panic!("the channel has no doorbell")
+        };
+        ring.memory().unwrap().store_u64(0, entry);
+        userd.memory().unwrap().store_u32(hw_defs::userd::GP_PUT, 1);
+        assert!(self.gpu.doorbell(token));
+        self.run();
+    }
+
     fn object(&mut self, channel: i32, class: u32) -> Answer {
         let args = nvgpu_alloc_obj_ctx_args { class_num: class, ..Default::default() };
         self.call(channel, NVGPU_IOCTL_CHANNEL_ALLOC_OBJ_CTX, args)
@@ -316,6 +345,31 @@ impl Board {
     fn empty_buffer(&mut self) -> i32 {
         let handle = self.create(0x1000).unwrap();
         self.get_fd(handle).unwrap()
+    }
+
+    fn parameters(&mut self, handle: u32) -> Result<nvmap_handle_parameters, Refusal> {
+        let nvmap = self.nvmap();
+        let mut args = nvmap_handle_parameters { handle, ..Default::default() };
+        self.ioctl(nvmap, NVMAP_IOC_PARAMETERS, &mut args)?;
+        Ok(args)
+    }
+
+    fn duplicate(&mut self, handle: u32, access_flags: u32) -> Result<u32, Refusal> {
+        let nvmap = self.nvmap();
+        let mut args = nvmap_duplicate_handle { handle, access_flags, dup_handle: 0 };
+        self.ioctl(nvmap, NVMAP_IOC_DUP_HANDLE, &mut args)?;
+        Ok(args.dup_handle)
+    }
+
+    fn handle_from(&mut self, fd: i32) -> Result<u32, Refusal> {
+        let nvmap = self.nvmap();
+        let mut args = nvmap_create_handle_fd { fd, handle: 0 };
+        self.ioctl(nvmap, NVMAP_IOC_FROM_FD, &mut args)?;
+        Ok(args.handle)
+    }
+
+    fn ring_of(&self, channel: u32) -> u64 {
+        self.nodes.channels.get(channel).setup.as_ref().unwrap().address()
     }
 
     fn map(&mut self, space: i32, args: &mut nvgpu_as_map_buffer_ex_args) -> Answer {

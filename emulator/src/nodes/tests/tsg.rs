@@ -178,8 +178,9 @@ fn bind_channel_ex_other_runlist_einval() {
     let channel = args.channel_fd;
     board.bind_space(rig.space, channel).unwrap();
     assert_eq!(board.join(rig.tsg, channel, 0), einval());
-    let tsg = board.tsg(rig.ctrl);
-    assert_eq!(board.join(tsg, channel, 0), Ok(0));
+    // A TSG that has lost its channels takes any.
+    board.close(rig.channel);
+    assert_eq!(board.join(rig.tsg, channel, 0), Ok(0));
 }
 
 #[test]
@@ -242,6 +243,23 @@ fn unbind_channel_not_a_channel_or_not_in_this_tsg_einval() {
     assert_eq!(unbind(&mut board, rig.tsg, -1), einval());
     let other = board.tsg(rig.ctrl);
     assert_eq!(unbind(&mut board, other, rig.channel), einval());
+}
+
+#[test]
+fn unbind_channel_with_work_left_eagain() {
+    let mut board = Board::injecting(Profile::default(), "hang-channel@1".parse().unwrap());
+    let (rig, token) = board.running();
+    board.submit(token, 0);
+    assert_eq!(unbind(&mut board, rig.tsg, rig.channel), errno(Errno::EAGAIN));
+    // A dead channel leaves at once.
+    board.call(rig.channel, NVGPU_IOCTL_CHANNEL_FORCE_RESET, ()).unwrap();
+    assert_eq!(unbind(&mut board, rig.tsg, rig.channel), Ok(0));
+    // So does one whose work is done.
+    let sibling = board.sibling(&rig);
+    let mut args = board.setup_args(0x2000);
+    board.setup(sibling, &mut args).unwrap();
+    board.submit(args.work_submit_token, 0);
+    assert_eq!(unbind(&mut board, rig.tsg, sibling), Ok(0));
 }
 
 #[test]
