@@ -147,6 +147,10 @@ impl Device {
         Options::new().select(select).open()
     }
 
+    pub(crate) fn heap(&self) -> &Arc<Heap> {
+        &self.heap
+    }
+
     /// What the GPU is and can do.
     pub fn info(&self) -> &Info {
         self.heap.driver().info()

@@ -55,6 +55,17 @@ pub enum Error {
     /// A caller's request that no GPU could carry out; nothing was submitted.
     #[error("{0}")]
     Request(String),
+    /// A cubin that cannot be loaded.
+    #[error("{0}")]
+    Cubin(#[from] crate::cubin::Error),
+    /// A launch that the GPU or the kernel does not allow; nothing was submitted.
+    #[error("kernel `{kernel}` cannot be launched: {reason}")]
+    Launch {
+        /// The kernel.
+        kernel: String,
+        /// What was asked for, and the limit.
+        reason: String,
+    },
     /// The GPU stopped a channel.
     #[error("{0}")]
     Fault(Fault),

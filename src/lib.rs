@@ -54,6 +54,7 @@
 //! memory that the GPU can write.
 
 mod addr;
+mod args;
 mod barrier;
 mod channel;
 pub mod cubin;
@@ -61,13 +62,17 @@ mod device;
 mod driver;
 mod error;
 mod memory;
+mod module;
+mod qmd;
 mod queue;
 mod signal;
 
 pub use addr::{GpuRange, GpuVa};
+pub use args::Arg;
 pub use device::{Device, Options, Select};
 pub use driver::{ClockPair, Engine, Info, Memory};
 pub use error::{Error, Fault, FaultKind, Result};
 pub use memory::{Buffer, Element, View};
+pub use module::{Dim, Kernel, Launch, Module};
 pub use queue::{Commands, Place, Queue, Recorder, Recording, Signal, Slot, Value};
 pub use signal::{Ticket, Timeline, WaitPolicy};

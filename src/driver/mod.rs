@@ -14,6 +14,12 @@ use crate::addr::GpuRange;
 use crate::error::{Fault, Result};
 use sys::Mapping;
 
+/// Where kernels see the shared memory of their block, and the local memory of their thread, among
+/// generic addresses. Every driver keeps both out of the range that allocations come from: a buffer
+/// in there could not be reached.
+pub(crate) const SHARED_WINDOW: u64 = 0xfe_0000_0000;
+pub(crate) const LOCAL_WINDOW: u64 = 0xfd_0000_0000;
+
 /// What a kernel driver does for the runtime. All of it is set-up and tear-down.
 pub(crate) trait Driver: Send + Sync + fmt::Debug {
     /// What the GPU is and can do.

@@ -21,6 +21,8 @@ pub(crate) struct Heap {
     queues: Mutex<Vec<Weak<Progress>>>,
     retired: Mutex<Vec<Retired>>,
     words: Mutex<WordPool>,
+    /// Counts modules loaded, so that queues know when code may lie where other code was.
+    modules: AtomicU64,
 }
 
 /// How far one queue has come. Shared by the queue, waiters and the heap.
@@ -100,11 +102,16 @@ impl Heap {
             queues: Mutex::default(),
             retired: Mutex::default(),
             words: Mutex::default(),
+            modules: AtomicU64::new(0),
         })
     }
 
     pub(crate) fn driver(&self) -> &dyn Driver {
         &*self.driver
+    }
+
+    pub(crate) fn modules(&self) -> &AtomicU64 {
+        &self.modules
     }
 
     /// Allocates `len` bytes, rounded up to pages.
@@ -264,6 +271,21 @@ impl Block {
     /// Where the CPU does.
     pub(crate) fn host(&self) -> Option<*mut u8> {
         self.allocation().host.as_ref().map(|mapping| mapping.as_ptr())
+    }
+}
+
+impl Block {
+    /// Writes the first bytes of memory that has a CPU mapping and that no command uses yet.
+    pub(crate) fn fill(&self, bytes: &[u8]) {
+        let host = self.host().expect("only called for memory with a host mapping");
+        assert!(bytes.len() as u64 <= self.range().len());
+        for (i, byte) in bytes.chunks(8).enumerate() {
+            let mut word = [0; 8];
+            word[..byte.len()].copy_from_slice(byte);
+            // SAFETY: the block is whole pages, so even the last word lies inside.
+            unsafe { host.cast::<u64>().add(i).write_volatile(u64::from_le_bytes(word)) };
+        }
+        barrier::stores();
     }
 }
 

@@ -198,6 +198,10 @@ pub struct View<'a> {
 }
 
 impl<'a> View<'a> {
+    pub(crate) fn of_block(block: &'a Arc<Block>, range: GpuRange) -> View<'a> {
+        View { block, range }
+    }
+
     /// Where the GPU sees it.
     pub fn range(self) -> GpuRange {
         self.range

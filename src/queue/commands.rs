@@ -5,9 +5,12 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 
 use super::encode::{self, Operand, Sink, Until};
+use super::launch::Prepared;
+use crate::args::Arg;
 use crate::driver::Engine;
 use crate::error::{Error, Result};
 use crate::memory::{Buffer, Element, View};
+use crate::module::{Kernel, Launch};
 use crate::signal::Timeline;
 
 /// What takes commands, seen from the verbs.
@@ -20,6 +23,12 @@ pub(crate) trait Target {
 
     /// Room for one command.
     fn room(&mut self) -> Result<Self::Sink<'_>>;
+
+    /// Takes a launch that was checked.
+    fn launch(&mut self, prepared: Prepared<'_>) -> Result<()>;
+
+    /// Releases a timeline when everything before has finished. Compute only.
+    fn release(&mut self, timeline: Operand, value: Operand) -> Result<()>;
 
     /// Takes an operand in, keeping its owner alive where the command outlives the call.
     /// `slot_of` is the recording that the operand's slot belongs to.
@@ -143,9 +152,32 @@ pub trait Commands: Target + Sized {
         let timeline = self.admit(timeline.operand, timeline.slot_of, timeline.keep)?;
         let value = self.admit(value.operand, value.slot_of, None)?;
         match self.engine() {
-            Engine::Compute => encode::release(&mut self.room()?, timeline, value),
+            Engine::Compute => self.release(timeline, value)?,
             Engine::Copy => encode::copy_release(&mut self.room()?, timeline, value),
         }
+        Ok(self)
+    }
+
+    /// Launches a kernel. Compute queues only.
+    ///
+    /// Number and sizes of the arguments, the block, the grid and shared memory are checked.
+    /// [`args!`](crate::args) makes a list of arguments.
+    ///
+    /// # Safety
+    /// What cannot be checked is what the kernel does: it can write anywhere that this device's
+    /// buffers lie. The caller knows that with these arguments it keeps to memory that it may
+    /// write, and that every buffer whose address it gets in another way than as an argument of
+    /// this call lives until the launch is done.
+    unsafe fn exec(
+        &mut self,
+        kernel: &Kernel,
+        launch: &Launch,
+        args: &[Arg<'_>],
+    ) -> Result<&mut Self> {
+        if self.engine() != Engine::Compute {
+            return Err(Error::request("a copy queue cannot run kernels: use a compute queue"));
+        }
+        self.launch(Prepared::new(kernel, launch, args)?)?;
         Ok(self)
     }
 
@@ -211,12 +243,7 @@ pub trait Commands: Target + Sized {
     }
 }
 
-fn wait_bit<T: Commands>(
-    target: &mut T,
-    word: Place,
-    mask: u32,
-    until: Until,
-) -> Result<&mut T> {
+fn wait_bit<T: Commands>(target: &mut T, word: Place, mask: u32, until: Until) -> Result<&mut T> {
     if word.len != 4 {
         return Err(Error::request(format!(
             "a bit is waited for in a word of 4 bytes, not {}",

@@ -1,7 +1,7 @@
 //! What each command is in words. Nothing here knows a queue, and a queue knows nothing of this.
 
 use hw_defs::class::Method;
-use hw_defs::{c7b5, c76f, push};
+use hw_defs::{c7b5, c7c0, c76f, push};
 
 /// Subchannels by convention; a class bound elsewhere raises a mismatch on nvgpu.
 pub(crate) const HOST: u32 = 0;
@@ -223,3 +223,46 @@ fn pitch_to_pitch() -> u32 {
     c7b5::LAUNCH_DMA_SRC_MEMORY_LAYOUT.set(c7b5::LAUNCH_DMA_SRC_MEMORY_LAYOUT_PITCH)
         | c7b5::LAUNCH_DMA_DST_MEMORY_LAYOUT.set(c7b5::LAUNCH_DMA_DST_MEMORY_LAYOUT_PITCH)
 }
+
+/// Tells a compute channel where kernels see shared and local memory.
+pub(crate) fn windows(sink: &mut impl Sink, shared: u64, local: u64) {
+    sink.word(push::inc(COMPUTE, c7c0::SET_SHADER_SHARED_MEMORY_WINDOW_A, 2));
+    address_high_first(sink, shared.into());
+    sink.word(push::inc(COMPUTE, c7c0::SET_SHADER_LOCAL_MEMORY_WINDOW_A, 2));
+    address_high_first(sink, local.into());
+}
+
+/// Gives a compute channel memory for the local memory of all threads that can run at once.
+pub(crate) fn local_memory(sink: &mut impl Sink, address: u64, bytes_per_tpc: u64) {
+    sink.word(push::inc(COMPUTE, c7c0::SET_SHADER_LOCAL_MEMORY_A, 2));
+    address_high_first(sink, address.into());
+    sink.word(push::inc(COMPUTE, c7c0::SET_SHADER_LOCAL_MEMORY_NON_THROTTLED_A, 3));
+    address_high_first(sink, bytes_per_tpc.into());
+    // No throttling: as many multiprocessors as there are.
+    const ALL: u32 = 0xff;
+    sink.word(c7c0::SET_SHADER_LOCAL_MEMORY_NON_THROTTLED_C_MAX_SM_COUNT.set(ALL));
+}
+
+/// Drops code, data and constants from the caches of all multiprocessors: new code may lie where
+/// old code was.
+pub(crate) fn invalidate_caches(sink: &mut impl Sink) {
+    let data = c7c0::INVALIDATE_SHADER_CACHES_NO_WFI_INSTRUCTION
+        .set(c7c0::INVALIDATE_SHADER_CACHES_NO_WFI_INSTRUCTION_TRUE)
+        | c7c0::INVALIDATE_SHADER_CACHES_NO_WFI_GLOBAL_DATA
+            .set(c7c0::INVALIDATE_SHADER_CACHES_NO_WFI_GLOBAL_DATA_TRUE)
+        | c7c0::INVALIDATE_SHADER_CACHES_NO_WFI_CONSTANT
+            .set(c7c0::INVALIDATE_SHADER_CACHES_NO_WFI_CONSTANT_TRUE);
+    one(sink, COMPUTE, c7c0::INVALIDATE_SHADER_CACHES_NO_WFI, data);
+}
+
+/// Launches the descriptor at `address`, which is aligned to 256 and below 2^40.
+pub(crate) fn launch(sink: &mut impl Sink, address: u64) {
+    sink.word(push::inc(COMPUTE, c7c0::SEND_PCAS_A, 1));
+    sink.word((address >> 8) as u32);
+    let action = c7c0::SEND_SIGNALING_PCAS2_B_PCAS_ACTION_PREFETCH_SCHEDULE;
+    let data = c7c0::SEND_SIGNALING_PCAS2_B_PCAS_ACTION.set(action);
+    one(sink, COMPUTE, c7c0::SEND_SIGNALING_PCAS2_B, data);
+}
+
+/// How far behind the first word of [`launch`] the descriptor's address stands.
+pub(crate) const LAUNCH_ADDRESS: usize = 1;

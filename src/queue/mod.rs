@@ -1,23 +1,30 @@
 //! Queues: commands go in, one doorbell sends them, a ticket tells when they are done.
 
+mod chain;
 mod commands;
 mod encode;
+mod launch;
 mod recording;
+mod ring;
 
 use std::fmt;
 use std::sync::Arc;
 
 pub use commands::{Commands, Place, Signal, Slot, Value};
+pub(crate) use encode::Operand;
 pub use recording::{Recorder, Recording};
 
 use crate::addr::GpuVa;
 use crate::channel::{Channel, Patience};
-use crate::driver::{Engine, Memory};
+use crate::driver::{Engine, LOCAL_WINDOW, SHARED_WINDOW};
 use crate::error::{Error, Result};
-use crate::memory::{Block, Heap};
+use crate::memory::Heap;
 use crate::signal::{Ticket, Timeline};
+use chain::{Kernels, Tail};
 use commands::{Keep, Target};
-use encode::{Half, Operand, Sink};
+use encode::Sink;
+use launch::Prepared;
+use ring::{Cursor, Ring};
 
 /// An ordered stream of commands for one engine.
 ///
@@ -27,7 +34,9 @@ use encode::{Half, Operand, Sink};
 pub struct Queue {
     channel: Channel,
     timeline: Timeline,
-    commands: CommandRing,
+    commands: Ring,
+    /// Of a compute queue.
+    kernels: Option<Kernels>,
     setup: Setup,
 }
 
@@ -47,14 +56,21 @@ impl Queue {
     pub(crate) fn open(heap: &Arc<Heap>, setup: Setup) -> Result<Queue> {
         let channel = Channel::open(heap, setup.engine, setup.entries, setup.patience)?;
         let timeline = Timeline::of(channel.word().clone(), setup.patience.policy);
-        let commands = CommandRing::new(heap, setup.command_bytes, setup.entries)?;
-        let mut queue = Queue { channel, timeline, commands, setup };
+        let commands = Ring::new(heap, setup.command_bytes, setup.entries)?;
+        let kernels = match setup.engine {
+            Engine::Compute => Some(Kernels::new(heap, setup.entries)?),
+            Engine::Copy => None,
+        };
+        let mut queue = Queue { channel, timeline, commands, kernels, setup };
         let info = heap.driver().info();
         let (subchannel, class) = match setup.engine {
             Engine::Compute => (encode::COMPUTE, info.compute_class),
             Engine::Copy => (encode::COPY, info.copy_class),
         };
         encode::bind(&mut queue.room()?, subchannel, class);
+        if setup.engine == Engine::Compute {
+            encode::windows(&mut queue.room()?, SHARED_WINDOW, LOCAL_WINDOW);
+        }
         Ok(queue)
     }
 
@@ -84,16 +100,18 @@ impl Queue {
     /// instances of the recording are still running: then it waits.
     pub fn replay(&mut self, recording: &mut Recording) -> Result<Ticket> {
         recording.check_queue(self.channel.word())?;
+        self.prepare_for_kernels(recording.local_bytes())?;
         if self.commands.pending() > 0 {
             self.flush()?;
         }
         self.channel.make_room()?;
         self.channel.wait_done(recording.oldest())?;
+        // Kernels begin when those before them have ended; when all have, nobody need wait.
+        let idle = self.channel.is_done(self.channel.submitted());
         let value = self.channel.next();
         self.channel.progress().encoded_up_to(value);
-        let (segment, words) = recording.prepare(value);
-        self.commands.note_submission(value, self.setup.entries);
-        self.channel.submit(segment, words);
+        let (segment, words) = recording.prepare(value, idle);
+        self.send(value, segment, words);
         Ok(self.ticket())
     }
 
@@ -112,6 +130,10 @@ impl Queue {
         self.channel.word().heap()
     }
 
+    fn open_tail(&mut self) -> Option<&mut Tail> {
+        self.kernels.as_mut()?.tail.as_mut().filter(|tail| !tail.is_released())
+    }
+
     fn ticket(&self) -> Ticket {
         Ticket { timeline: self.timeline.clone(), value: self.channel.submitted() }
     }
@@ -119,14 +141,28 @@ impl Queue {
     fn flush(&mut self) -> Result<()> {
         self.channel.make_room()?;
         let value = self.channel.next();
-        // `make_space` has kept room for this behind every command.
-        let mut sink = self.commands.cursor();
-        trailer(&mut sink, &self.setup, self.timeline.gpu(), value.into());
+        let timeline = self.timeline.gpu();
+        let tail = self.kernels.as_mut().and_then(|kernels| kernels.tail.take());
+        match tail {
+            // The last kernel itself says when it has ended: the cheapest completion there is.
+            Some(mut tail) if !self.setup.patience.policy.block && !tail.is_released() => {
+                tail.release(timeline.get().into(), value.into());
+            }
+            // `make_space` has kept room for this behind every command.
+            _ => trailer(&mut self.commands.cursor(), &self.setup, timeline, value.into()),
+        }
         let (segment, words) = self.commands.close();
         self.channel.progress().encoded_up_to(value);
-        self.commands.note_submission(value, self.setup.entries);
-        self.channel.submit(segment, words);
+        self.send(value, segment, words);
         Ok(())
+    }
+
+    fn send(&mut self, value: u64, segment: GpuVa, words: u32) {
+        self.commands.note_submission(value);
+        if let Some(kernels) = &mut self.kernels {
+            kernels.data.note_submission(value);
+        }
+        self.channel.submit(segment, words);
     }
 
     /// Makes room for one command and the trailer behind it, in one piece.
@@ -139,29 +175,31 @@ impl Queue {
                 self.flush()?;
             }
             self.commands.skip_to(NEED);
+            self.commands.begin();
         }
         while self.commands.free() < NEED {
             let oldest = self.commands.oldest;
             self.channel.wait_done(oldest)?;
-            self.commands.reclaim(oldest, self.setup.entries);
+            self.commands.reclaim(oldest);
         }
         Ok(())
     }
 }
 
 /// Ends a submission: releases the queue's timeline, and wakes sleepers where there may be some.
+///
+/// The release is the last word of its segment: once the CPU has seen it, the segment's memory may
+/// be written again. So the interrupt comes before it, and the host waits for the engine first; a
+/// sleeper takes microseconds to wake, and by then the release has happened.
 fn trailer(sink: &mut impl Sink, setup: &Setup, timeline: GpuVa, value: Operand) {
+    if setup.patience.policy.block {
+        encode::wait_for_engine(sink);
+        encode::interrupt(sink);
+    }
     let timeline = timeline.get().into();
     match setup.engine {
         Engine::Compute => encode::release(sink, timeline, value),
         Engine::Copy => encode::copy_release(sink, timeline, value),
-    }
-    if setup.patience.policy.block {
-        if setup.engine == Engine::Copy {
-            // The host runs ahead of the copy engine; the interrupt must not.
-            encode::wait_for_engine(sink);
-        }
-        encode::interrupt(sink);
     }
 }
 
@@ -176,9 +214,26 @@ impl Target for Queue {
 
     fn room(&mut self) -> Result<Cursor<'_>> {
         self.make_space()?;
+        // The host goes on while kernels run, so none can be chained across this command.
+        if let Some(kernels) = &mut self.kernels {
+            kernels.tail = None;
+        }
         // Buffers dropped from here on wait for the submission that this command will be in.
         self.channel.progress().encoded_up_to(self.channel.next());
         Ok(self.commands.cursor())
+    }
+
+    fn launch(&mut self, prepared: Prepared<'_>) -> Result<()> {
+        self.chain(prepared)
+    }
+
+    fn release(&mut self, timeline: Operand, value: Operand) -> Result<()> {
+        if let Some(tail) = self.open_tail() {
+            tail.release(timeline, value);
+            return Ok(());
+        }
+        encode::release(&mut self.room()?, timeline, value);
+        Ok(())
     }
 
     fn admit(&mut self, operand: Operand, slot_of: Option<u64>, _: Keep) -> Result<Operand> {
@@ -194,105 +249,5 @@ impl Target for Queue {
 impl fmt::Debug for Queue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queue").field("channel", &self.channel).finish_non_exhaustive()
-    }
-}
-
-/// Memory for commands, used round and round. Positions count words since the beginning.
-struct CommandRing {
-    block: Arc<Block>,
-    base: *mut u32,
-    capacity: u64,
-    /// Where the next word goes.
-    head: u64,
-    /// Where the pending segment began.
-    start: u64,
-    /// What lies before is free again.
-    tail: u64,
-    /// The oldest submission whose memory is not reclaimed.
-    oldest: u64,
-    /// By submission, modulo ring entries: where its memory ends.
-    ends: Box<[u64]>,
-}
-
-// SAFETY: `base` leads into `block`, which moves along with it.
-unsafe impl Send for CommandRing {}
-
-impl CommandRing {
-    fn new(heap: &Arc<Heap>, bytes: u64, entries: u32) -> Result<CommandRing> {
-        let block = heap.alloc(bytes, Memory::Command)?;
-        let base = block.host().expect("command memory has a host mapping").cast();
-        let capacity = block.range().len() / 4;
-        let ends = vec![0; entries as usize].into();
-        Ok(CommandRing { block, base, capacity, head: 0, start: 0, tail: 0, oldest: 1, ends })
-    }
-
-    fn pending(&self) -> u64 {
-        self.head - self.start
-    }
-
-    fn free(&self) -> u64 {
-        self.capacity - (self.head - self.tail)
-    }
-
-    fn to_end(&self) -> u64 {
-        self.capacity - self.head % self.capacity
-    }
-
-    /// Leaves the rest of this lap unused where fewer than `need` words remain of it.
-    fn skip_to(&mut self, need: u64) {
-        if self.to_end() < need {
-            self.head += self.to_end();
-        }
-        self.start = self.head;
-    }
-
-    fn cursor(&mut self) -> Cursor<'_> {
-        Cursor { commands: self }
-    }
-
-    /// Ends the pending segment.
-    fn close(&mut self) -> (GpuVa, u32) {
-        let (offset, words) = (self.start % self.capacity * 4, self.pending());
-        self.start = self.head;
-        let segment = self.block.range().slice(offset, words * 4);
-        (segment.expect("a segment lies within one lap").start(), words as u32)
-    }
-
-    fn note_submission(&mut self, value: u64, entries: u32) {
-        // The ring has room, so the submission that had this place is done, but its memory may
-        // not have been counted back yet.
-        let place = (value % u64::from(entries)) as usize;
-        if value - self.oldest >= u64::from(entries) {
-            self.tail = self.ends[place];
-            self.oldest += 1;
-        }
-        self.ends[place] = self.start;
-    }
-
-    fn reclaim(&mut self, done: u64, entries: u32) {
-        self.tail = self.ends[(done % u64::from(entries)) as usize];
-        self.oldest = done + 1;
-    }
-}
-
-/// Writes into command memory. `Queue::make_space` has made sure that the words fit.
-pub(crate) struct Cursor<'a> {
-    commands: &'a mut CommandRing,
-}
-
-impl Sink for Cursor<'_> {
-    #[inline]
-    fn word(&mut self, word: u32) {
-        let ring = &mut *self.commands;
-        debug_assert!(ring.head - ring.tail < ring.capacity, "the ring has room for the word");
-        // SAFETY: the offset is below the capacity. The GPU is done with the place: `tail` never
-        // passes a submission that is not.
-        unsafe { ring.base.add((ring.head % ring.capacity) as usize).write_volatile(word) };
-        ring.head += 1;
-    }
-
-    #[inline]
-    fn half(&mut self, operand: Operand, half: Half) {
-        self.word(half.of(operand.value));
     }
 }

@@ -5,13 +5,17 @@ use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use hw_defs::qmd::QmdField;
+
 use super::Setup;
 use super::commands::{Commands, Keep, Slot, Target};
-use super::encode::{Half, Operand, Sink};
+use super::encode::{self, Half, Operand, Sink};
+use super::launch::{DESCRIPTOR_BYTES, Prepared, place_bank};
 use crate::addr::GpuVa;
 use crate::driver::Memory;
 use crate::error::{Error, Result};
 use crate::memory::{Block, Heap, View, Word};
+use crate::qmd::Descriptor;
 use crate::signal::Timeline;
 
 /// Numbers recordings, so that a slot of one is not taken for a slot of another.
@@ -28,15 +32,46 @@ pub struct Recorder {
     slots: Vec<SlotState>,
     keep: Vec<Keep>,
     instances: usize,
+    launches: Vec<Launched>,
+    /// Whether the last command is a launch that another can be chained to.
+    chained: bool,
 }
 
-/// A word that holds half of a slot's value.
+/// A launch, but for where it lies.
+struct Launched {
+    descriptor: Descriptor,
+    bank: Vec<u32>,
+    bytes: u64,
+    /// Where among the commands the host launches it; else the launch before does.
+    by_host: Option<usize>,
+    /// Fields of the descriptor that slots fill.
+    fields: Vec<(QmdField, u8, Operand)>,
+    /// Words of the bank that slots fill.
+    args: Vec<(usize, Half, Operand)>,
+    local_bytes: u32,
+    released: bool,
+}
+
+/// A word, or some bits of one, that a slot's value fills.
 #[derive(Debug, Clone, Copy)]
 struct Patch {
     at: u32,
     slot: u16,
-    half: Half,
+    /// Which bits of the slot's value, plus the addend, are meant.
+    shift: u8,
+    mask: u32,
+    /// Where they go in the word, and what else stands there.
+    lo: u8,
+    rest: u32,
     addend: u64,
+}
+
+impl Patch {
+    fn whole_word(at: usize, operand: Operand, half: Half) -> Option<Patch> {
+        let shift = if half == Half::High { 32 } else { 0 };
+        let (at, slot, addend) = (at as u32, operand.slot?, operand.addend);
+        Some(Patch { at, slot, shift, mask: u32::MAX, lo: 0, rest: 0, addend })
+    }
 }
 
 struct SlotState {
@@ -58,6 +93,8 @@ impl Recorder {
             slots: Vec::new(),
             keep: Vec::new(),
             instances: 2,
+            launches: Vec::new(),
+            chained: false,
         }
     }
 
@@ -96,16 +133,16 @@ impl Recorder {
     pub fn finish(mut self) -> Result<Recording> {
         // A slot of its own: the payload that stands for each replay's submission.
         let submission: Slot<u64> = self.slot(0, 0, None)?;
-        super::trailer(
-            &mut Recorded(&mut self.words, &mut self.patches),
-            &self.setup,
-            self.queue.gpu(),
-            submission.operand,
-        );
-        let per_replay = self.patches.iter().filter(|patch| patch.slot == submission.index);
-        let per_replay = per_replay.copied().collect();
-        self.patches.retain(|patch| patch.slot != submission.index);
-
+        let timeline = self.queue.gpu();
+        if self.chained
+            && !self.setup.patience.policy.block
+            && self.release_by_last(timeline, submission)
+        {
+            // The last kernel says when it has ended.
+        } else {
+            let mut sink = Recorded { words: &mut self.words, patches: &mut self.patches };
+            super::trailer(&mut sink, &self.setup, timeline, submission.operand);
+        }
         if self.words.len() > hw_defs::gpfifo::MAX_WORDS as usize {
             return Err(Error::request(format!(
                 "a recording of {} words is longer than the {} that one ring entry can name: split it",
@@ -113,30 +150,37 @@ impl Recorder {
                 hw_defs::gpfifo::MAX_WORDS
             )));
         }
-        // Instances begin on cache lines of their own, so that patching one never disturbs the
-        // fetch of another.
-        let stride = (self.words.len() * 4).next_multiple_of(256);
+        let (image, places) = self.image();
+        let (per_replay, patches) =
+            self.patches.iter().partition(|patch| patch.slot == submission.index);
+        // Instances begin on lines of their own, so that patching one never disturbs the fetch of
+        // another, and descriptors stay aligned.
+        let stride = (image.len() * 4).next_multiple_of(DESCRIPTOR_BYTES as usize);
         let block = self.heap.alloc((stride * self.instances) as u64, Memory::Command)?;
         let base = block.host().expect("command memory has a host mapping").cast::<u32>();
-        let instances = (0..self.instances)
-            .map(|i| {
-                let offset = i * stride;
-                let segment = block.range().slice(offset as u64, stride as u64);
-                // SAFETY: the block holds all instances.
-                let base = unsafe { base.byte_add(offset) };
-                for (at, word) in self.words.iter().enumerate() {
-                    // SAFETY: inside the instance; the GPU does not know of it yet.
-                    unsafe { base.add(at).write_volatile(*word) };
-                }
-                let start = segment.expect("the block holds all instances").start();
-                Instance { base, start, version: 0, last: 0 }
-            })
-            .collect();
+        let mut instances = Vec::with_capacity(self.instances);
+        for i in 0..self.instances {
+            let offset = i * stride;
+            let segment = block.range().slice(offset as u64, stride as u64);
+            let start = segment.expect("the block holds all instances").start();
+            // SAFETY: the block holds all instances.
+            let base = unsafe { base.byte_add(offset) };
+            for (at, word) in self.at(start, &image, &places).iter().enumerate() {
+                // SAFETY: inside the instance; the GPU does not know of it yet.
+                unsafe { base.add(at).write_volatile(*word) };
+            }
+            instances.push(Instance { base, start, version: 0, last: 0 });
+        }
+        // Descriptors hold bits beside those of slots, which are the same in every instance but
+        // for addresses that no slot shares a word with.
+        let local = self.launches.iter().map(|launch| launch.local_bytes).max();
         Ok(Recording {
             id: self.id,
             queue: self.queue,
             words: self.words.len() as u32,
-            patches: self.patches,
+            prologue: if self.launches.is_empty() { 0 } else { PROLOGUE },
+            local_bytes: local,
+            patches,
             per_replay,
             slots: self.slots,
             version: 0,
@@ -146,7 +190,88 @@ impl Recorder {
             block,
         })
     }
+
+    /// Has the last launch release a timeline, unless it releases one already.
+    fn release_by_last(&mut self, timeline: GpuVa, value: Slot<u64>) -> bool {
+        let Some(launch) = self.launches.last_mut().filter(|launch| !launch.released) else {
+            return false;
+        };
+        launch.release(timeline.get().into(), value.operand);
+        true
+    }
+
+    /// Commands, descriptors and banks one behind the other, and where each launch begins in words.
+    /// Notes the patches of launches.
+    fn image(&mut self) -> (Vec<u32>, Vec<usize>) {
+        let mut image = self.words.clone();
+        let mut places = Vec::new();
+        for launch in &self.launches {
+            image.resize(image.len().next_multiple_of(DESCRIPTOR_BYTES as usize / 4), 0);
+            let place = image.len();
+            places.push(place);
+            image.resize(place + launch.bytes as usize / 4, 0);
+            let bank = place + DESCRIPTOR_BYTES as usize / 4;
+            image[bank..bank + launch.bank.len()].copy_from_slice(&launch.bank);
+            for (field, shift, operand) in &launch.fields {
+                let Some(slot) = operand.slot else { continue };
+                let bits = field.in_word();
+                self.patches.push(Patch {
+                    at: (place + field.word()) as u32,
+                    slot,
+                    shift: *shift,
+                    mask: bits.max(),
+                    lo: bits.lo as u8,
+                    rest: launch.descriptor.words()[field.word()] & !bits.mask(),
+                    addend: operand.addend,
+                });
+            }
+            for (word, half, operand) in &launch.args {
+                self.patches.extend(Patch::whole_word(bank + word, *operand, *half));
+            }
+        }
+        (image, places)
+    }
+
+    /// The image as it is when it lies at `start`.
+    fn at(&self, start: GpuVa, image: &[u32], places: &[usize]) -> Vec<u32> {
+        let mut image = image.to_vec();
+        let address = |place: usize| {
+            let address = start.checked_add(place as u64 * 4);
+            address.expect("the block does not wrap")
+        };
+        for (i, (launch, place)) in self.launches.iter().zip(places).enumerate() {
+            let mut descriptor = launch.descriptor.clone();
+            place_bank(&mut descriptor, address(*place), launch.bank.len());
+            match launch.by_host {
+                Some(command) => {
+                    image[command + encode::LAUNCH_ADDRESS] = (address(*place).get() >> 8) as u32;
+                }
+                None => debug_assert!(i > 0, "the first launch is the host's"),
+            }
+            if self.launches.get(i + 1).is_some_and(|next| next.by_host.is_none()) {
+                descriptor.start_next(address(places[i + 1]));
+            }
+            image[*place..*place + descriptor.words().len()].copy_from_slice(descriptor.words());
+        }
+        image
+    }
 }
+
+impl Launched {
+    fn release(&mut self, timeline: Operand, value: Operand) {
+        self.descriptor.release(timeline.value, value.value);
+        self.released = true;
+        let release = &self.descriptor.fields().release;
+        for ([low, high], operand) in [(release.address, timeline), (release.payload, value)] {
+            self.fields.push((low, 0, operand));
+            self.fields.push((high, 32, operand));
+        }
+    }
+}
+
+/// Words at the beginning of a recording with kernels that wait for the engine; skipped where it
+/// is known to be idle.
+const PROLOGUE: u32 = 1;
 
 impl Commands for Recorder {}
 
@@ -158,7 +283,63 @@ impl Target for Recorder {
     }
 
     fn room(&mut self) -> Result<Recorded<'_>> {
-        Ok(Recorded(&mut self.words, &mut self.patches))
+        // The host goes on while kernels run, so none can be chained across this command.
+        self.chained = false;
+        Ok(Recorded { words: &mut self.words, patches: &mut self.patches })
+    }
+
+    fn launch(&mut self, prepared: Prepared<'_>) -> Result<()> {
+        if prepared.slot_owners().any(|recording| recording != self.id) {
+            return Err(Error::request("the slot belongs to another recording"));
+        }
+        let mut by_host = None;
+        if !self.chained {
+            if self.launches.is_empty() {
+                let mut prologue = Vec::new();
+                let mut none = Vec::new();
+                let mut sink = Recorded { words: &mut prologue, patches: &mut none };
+                encode::wait_for_engine(&mut sink);
+                debug_assert_eq!(prologue.len(), PROLOGUE as usize);
+                self.words.splice(0..0, prologue);
+                for patch in &mut self.patches {
+                    patch.at += PROLOGUE;
+                }
+            } else {
+                encode::wait_for_engine(&mut self.room()?);
+            }
+            by_host = Some(self.words.len());
+            encode::launch(&mut self.room()?, 0);
+        }
+        let mut bank = vec![0; prepared.kernel.inner.bank0_bytes.div_ceil(4) as usize];
+        prepared.write_bank(&mut |offset, word| bank[offset as usize / 4] = word);
+        let mut args = Vec::new();
+        for arg in prepared.slot_args() {
+            args.push((arg.at as usize / 4, Half::Low, arg.operand));
+            if arg.bytes == 8 {
+                args.push((arg.at as usize / 4 + 1, Half::High, arg.operand));
+            }
+        }
+        self.keep.extend(prepared.owners());
+        self.launches.push(Launched {
+            bytes: prepared.bytes(),
+            local_bytes: prepared.kernel.inner.local_bytes,
+            descriptor: prepared.descriptor,
+            bank,
+            by_host,
+            fields: Vec::new(),
+            args,
+            released: false,
+        });
+        self.chained = true;
+        Ok(())
+    }
+
+    fn release(&mut self, timeline: Operand, value: Operand) -> Result<()> {
+        match self.launches.last_mut().filter(|launch| self.chained && !launch.released) {
+            Some(launch) => launch.release(timeline, value),
+            None => encode::release(&mut self.room()?, timeline, value),
+        }
+        Ok(())
     }
 
     fn admit(&mut self, operand: Operand, slot_of: Option<u64>, keep: Keep) -> Result<Operand> {
@@ -179,19 +360,19 @@ impl fmt::Debug for Recorder {
 }
 
 /// Collects words, and notes which of them hold slots.
-pub(crate) struct Recorded<'a>(&'a mut Vec<u32>, &'a mut Vec<Patch>);
+pub(crate) struct Recorded<'a> {
+    words: &'a mut Vec<u32>,
+    patches: &'a mut Vec<Patch>,
+}
 
 impl Sink for Recorded<'_> {
     fn word(&mut self, word: u32) {
-        self.0.push(word);
+        self.words.push(word);
     }
 
     fn half(&mut self, operand: Operand, half: Half) {
-        if let Some(slot) = operand.slot {
-            let at = self.0.len() as u32;
-            self.1.push(Patch { at, slot, half, addend: operand.addend });
-        }
-        self.0.push(half.of(operand.value));
+        self.patches.extend(Patch::whole_word(self.words.len(), operand, half));
+        self.words.push(half.of(operand.value));
     }
 }
 
@@ -201,6 +382,10 @@ pub struct Recording {
     id: u64,
     queue: Arc<Word>,
     words: u32,
+    /// Words to skip where the engine is idle.
+    prologue: u32,
+    /// Local memory that its kernels need, if it has kernels.
+    local_bytes: Option<u32>,
     patches: Vec<Patch>,
     per_replay: Vec<Patch>,
     slots: Vec<SlotState>,
@@ -279,6 +464,10 @@ impl Recording {
         Err(Error::request("a recording is replayed on the queue that it was recorded for"))
     }
 
+    pub(super) fn local_bytes(&self) -> Option<u32> {
+        self.local_bytes
+    }
+
     /// The submission that must be done before the next instance can be used again.
     pub(super) fn oldest(&self) -> u64 {
         self.instances[self.turn].last
@@ -286,7 +475,7 @@ impl Recording {
 
     /// Fills the next instance in for submission `value`.
     #[inline]
-    pub(super) fn prepare(&mut self, value: u64) -> (GpuVa, u32) {
+    pub(super) fn prepare(&mut self, value: u64, idle: bool) -> (GpuVa, u32) {
         let turn = self.turn;
         // Written out, for the modulo of a variable is a division.
         self.turn = if turn + 1 == self.instances.len() { 0 } else { turn + 1 };
@@ -304,14 +493,16 @@ impl Recording {
             instance.write(*patch, value);
         }
         instance.last = value;
-        (instance.start, self.words)
+        let skip = if idle { self.prologue } else { 0 };
+        (GpuVa::new(instance.start.get() + u64::from(skip) * 4), self.words - skip)
     }
 }
 
 impl Instance {
     #[inline]
     fn write(&mut self, patch: Patch, value: u64) {
-        let word = patch.half.of(value.wrapping_add(patch.addend));
+        let bits = (value.wrapping_add(patch.addend) >> patch.shift) as u32 & patch.mask;
+        let word = patch.rest | bits << patch.lo;
         // SAFETY: the patch was recorded for a word of this recording, and the GPU is done with
         // this instance: the queue has waited for `last`.
         unsafe { self.base.add(patch.at as usize).write_volatile(word) };

@@ -2,6 +2,7 @@
 //! by `tests/emulated.rs` and on real hardware by `tests/hardware.rs`.
 
 mod copies;
+mod kernels;
 mod limits;
 mod order;
 mod random;
@@ -82,6 +83,18 @@ cases! {
         refuse_wrong_slots
         buffers_check_their_bounds
         timeout_names_the_signal;
+    kernels:
+        vector_add
+        two_kernels_a_hundred_times
+        a_chain_of_230
+        geometry_as_the_kernel_sees_it
+        recorded_arguments_change
+        recorded_signals_around_kernels
+        shared_memory_barriers_and_reductions
+        dynamic_shared_memory_up_to_the_limit
+        local_memory_and_recursion
+        constants_globals_and_tables
+        refuse_what_cannot_be_launched;
     random:
         operations_agree_with_a_sequential_oracle;
 }

@@ -1,0 +1,362 @@
+//! Cubins placed in GPU memory, and the kernels in them.
+
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+
+use crate::addr::GpuRange;
+use crate::cubin::{Content, Cubin, SectionId};
+use crate::device::Device;
+use crate::driver::Memory;
+use crate::error::{Error, Result};
+use crate::memory::{Block, View};
+use crate::qmd::{self, Descriptor, Fields, Shape, Shared};
+
+/// Where sections begin: constant banks are addressed in units of 64 bytes at the finest, and the
+/// copy of code into caches goes by 128.
+const SECTION_ALIGN: u64 = 256;
+
+/// The instruction fetcher reads ahead of what it executes; this much must be mapped behind code.
+const FETCH_AHEAD: u64 = 4096;
+
+/// What a recursive kernel gets on top of the stack that its compiler could count. The CUDA
+/// driver's default is the same.
+const RECURSION_STACK: u32 = 1024;
+
+/// What the calling convention takes of local memory beside a kernel's own frames.
+const LOCAL_OVERHEAD: u32 = 0x240;
+
+/// A cubin in GPU memory. Kernels keep it there.
+pub struct Module {
+    block: Arc<Block>,
+    kernels: Vec<Kernel>,
+    variables: Vec<(String, GpuRange)>,
+}
+
+/// One kernel, ready to be launched.
+#[derive(Clone)]
+pub struct Kernel {
+    pub(crate) inner: Arc<KernelInner>,
+}
+
+pub(crate) struct KernelInner {
+    pub(crate) name: String,
+    pub(crate) template: Descriptor,
+    pub(crate) parameters: crate::cubin::Parameters,
+    pub(crate) bank0_bytes: u32,
+    pub(crate) local_bytes: u32,
+    registers: u32,
+    sm: u32,
+    static_shared: u32,
+    reserved_shared: u32,
+    max_threads: Option<u32>,
+    required_block: Option<[u32; 3]>,
+    cluster: Option<[u32; 3]>,
+    _code: Arc<Block>,
+}
+
+/// Grid, block and dynamic shared memory of one launch.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Launch {
+    pub(crate) grid: [u32; 3],
+    pub(crate) block: [u32; 3],
+    pub(crate) shared: u32,
+}
+
+impl Launch {
+    /// A launch of `grid` blocks of `block` threads each.
+    pub fn new(grid: impl Into<Dim>, block: impl Into<Dim>) -> Launch {
+        Launch { grid: grid.into().0, block: block.into().0, shared: 0 }
+    }
+
+    /// Dynamic shared memory of each block, in bytes.
+    pub fn shared(mut self, bytes: u32) -> Launch {
+        self.shared = bytes;
+        self
+    }
+}
+
+/// One to three dimensions; the missing ones are 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Dim([u32; 3]);
+
+impl From<u32> for Dim {
+    fn from(x: u32) -> Dim {
+        Dim([x, 1, 1])
+    }
+}
+
+impl From<(u32, u32)> for Dim {
+    fn from((x, y): (u32, u32)) -> Dim {
+        Dim([x, y, 1])
+    }
+}
+
+impl From<(u32, u32, u32)> for Dim {
+    fn from((x, y, z): (u32, u32, u32)) -> Dim {
+        Dim([x, y, z])
+    }
+}
+
+impl From<[u32; 3]> for Dim {
+    fn from(dimensions: [u32; 3]) -> Dim {
+        Dim(dimensions)
+    }
+}
+
+impl Module {
+    /// Places a cubin in GPU memory.
+    pub fn load(device: &Device, cubin: &[u8]) -> Result<Module> {
+        let cubin = Cubin::parse(cubin)?;
+        let sm = device.info().sm;
+        if cubin.sm / 10 != sm / 10 || cubin.sm % 10 > sm % 10 {
+            return Err(Error::request(format!(
+                "this cubin was built for sm_{} and the GPU is sm_{sm}: build it for sm_{sm}",
+                cubin.sm
+            )));
+        }
+        let places = place(&cubin);
+        let bytes = places.last().map_or(0, |last| last.1) + FETCH_AHEAD;
+        // Written by the CPU in place: through a window into device memory where it has to be.
+        let unified = device.info().unified_memory;
+        let memory = if unified { Memory::Device } else { Memory::Command };
+        let block = device.heap().alloc(bytes, memory)?;
+        let at = |id: SectionId| {
+            let (start, end) = places[id.0];
+            block.range().slice(start, end - start).expect("the block holds all sections")
+        };
+        block.fill(&image(&cubin, &places, bytes, &at));
+        device.heap().modules().fetch_add(1, Ordering::Release);
+
+        let fields = Fields::of_class(device.info().compute_class);
+        let kernels = cubin
+            .kernels
+            .iter()
+            .map(|kernel| load_kernel(&cubin, kernel, sm, fields, &at, &block))
+            .collect::<Result<_>>()?;
+        let variables = cubin
+            .variables
+            .iter()
+            .filter_map(|variable| {
+                let range = at(variable.section).slice(variable.offset, variable.size)?;
+                Some((variable.name.to_owned(), range))
+            })
+            .collect();
+        Ok(Module { block, kernels, variables })
+    }
+
+    /// A kernel by its name, as the compiler mangled it.
+    pub fn kernel(&self, name: &str) -> Result<Kernel> {
+        self.kernels.iter().find(|kernel| kernel.name() == name).cloned().ok_or_else(|| {
+            let names: Vec<_> = self.kernels.iter().map(Kernel::name).collect();
+            Error::request(format!(
+                "the cubin has no kernel `{name}`; it has {}",
+                if names.is_empty() { "none".to_owned() } else { names.join(", ") }
+            ))
+        })
+    }
+
+    /// All kernels.
+    pub fn kernels(&self) -> &[Kernel] {
+        &self.kernels
+    }
+
+    /// A `__device__` or `__constant__` variable by its name, as an operand of copies.
+    pub fn variable(&self, name: &str) -> Result<View<'_>> {
+        let found = self.variables.iter().find(|(known, _)| known == name);
+        let (_, range) =
+            found.ok_or_else(|| Error::request(format!("the cubin has no variable `{name}`")))?;
+        Ok(View::of_block(&self.block, *range))
+    }
+}
+
+/// Start and end of each section in the module's block.
+fn place(cubin: &Cubin<'_>) -> Vec<(u64, u64)> {
+    let mut end = 0u64;
+    let place = |section: &crate::cubin::Section<'_>| {
+        let start = end.next_multiple_of(section.align.max(SECTION_ALIGN));
+        end = start + section.size();
+        (start, end)
+    };
+    cubin.sections.iter().map(place).collect()
+}
+
+/// What the block holds before the first launch, addresses filled in.
+fn image(
+    cubin: &Cubin<'_>,
+    places: &[(u64, u64)],
+    bytes: u64,
+    at: &dyn Fn(SectionId) -> GpuRange,
+) -> Vec<u8> {
+    let mut image = vec![0u8; bytes as usize];
+    for (section, (start, end)) in cubin.sections.iter().zip(places) {
+        if let Content::Bytes(bytes) = section.content {
+            image[*start as usize..*end as usize].copy_from_slice(bytes);
+        }
+    }
+    for relocation in &cubin.relocations {
+        let target = at(relocation.target).start().get().wrapping_add(relocation.addend);
+        let place = (places[relocation.section.0].0 + relocation.offset) as usize;
+        image[place..place + 8].copy_from_slice(&target.to_le_bytes());
+    }
+    image
+}
+
+fn load_kernel(
+    cubin: &Cubin<'_>,
+    kernel: &crate::cubin::Kernel<'_>,
+    sm: u32,
+    fields: &'static Fields,
+    at: &dyn Fn(SectionId) -> GpuRange,
+    block: &Arc<Block>,
+) -> Result<Kernel> {
+    let banks = [(2, kernel.literals), (3, cubin.constants), (4, cubin.addresses)];
+    let banks = banks.into_iter().filter_map(|(index, id)| Some((index, at(id?)))).collect();
+    let local_bytes = match (kernel.stack.bytes, kernel.stack.recursive) {
+        (0, false) => 0,
+        (bytes, false) => bytes + LOCAL_OVERHEAD,
+        (bytes, true) => bytes + RECURSION_STACK + LOCAL_OVERHEAD,
+    }
+    .next_multiple_of(32);
+    let code = at(kernel.code);
+    let shape = Shape {
+        program: code.start(),
+        code_bytes: code.len(),
+        sm: cubin.sm,
+        registers: kernel.registers,
+        barriers: kernel.barriers,
+        local_bytes,
+        banks,
+        cluster: kernel.required_cluster,
+    };
+    let template = Descriptor::new(fields, &shape).map_err(|error| Error::Launch {
+        kernel: kernel.name.to_owned(),
+        reason: error.to_string(),
+    })?;
+    Ok(Kernel {
+        inner: Arc::new(KernelInner {
+            name: kernel.name.to_owned(),
+            template,
+            parameters: kernel.parameters.clone(),
+            bank0_bytes: kernel.bank0_size,
+            local_bytes,
+            registers: kernel.registers,
+            sm,
+            static_shared: kernel.static_shared,
+            reserved_shared: kernel.reserved_shared,
+            max_threads: kernel.max_threads,
+            required_block: kernel.required_block,
+            cluster: kernel.required_cluster,
+            _code: block.clone(),
+        }),
+    })
+}
+
+impl Kernel {
+    /// Its name, as the compiler mangled it.
+    pub fn name(&self) -> &str {
+        &self.inner.name
+    }
+
+    /// How many arguments it takes.
+    pub fn argument_count(&self) -> usize {
+        self.inner.parameters.list.len()
+    }
+
+    /// The most threads that a block of it can have.
+    pub fn max_threads(&self) -> u32 {
+        // Registers are handed out to warps in units of 256, to four schedulers.
+        let per_warp = (self.inner.registers * 32).next_multiple_of(256).max(256);
+        let by_registers = 65536 / per_warp / 4 * 4 * 32;
+        by_registers.min(1024).min(self.inner.max_threads.unwrap_or(1024))
+    }
+
+    fn refuse<T>(&self, reason: String) -> Result<T> {
+        Err(Error::Launch { kernel: self.inner.name.clone(), reason })
+    }
+
+    /// The descriptor of one launch, but for where its constant bank 0 lies. What a GPU would refuse,
+    /// or silently get wrong, is refused here.
+    pub(crate) fn describe(&self, launch: &Launch) -> Result<Descriptor> {
+        let kernel = &*self.inner;
+        let [x, y, z] = launch.block;
+        let threads = u64::from(x) * u64::from(y) * u64::from(z);
+        if threads == 0 || launch.grid.contains(&0) {
+            return self.refuse(format!(
+                "a grid of {:?} blocks of {:?} threads is empty",
+                launch.grid, launch.block
+            ));
+        }
+        if let Some(required) = kernel.required_block.filter(|required| *required != launch.block) {
+            return self.refuse(format!(
+                "a block has {:?} threads and the kernel was compiled for exactly {required:?}",
+                launch.block
+            ));
+        }
+        if x > 1024 || y > 1024 || z > 64 {
+            return self.refuse(format!(
+                "a block of {:?} threads exceeds the limits of 1024, 1024 and 64 a dimension",
+                launch.block
+            ));
+        }
+        if threads > u64::from(self.max_threads()) {
+            return self.refuse(format!(
+                "a block has {threads} threads and the kernel's {} registers allow {}",
+                kernel.registers,
+                self.max_threads()
+            ));
+        }
+        if launch.grid[0] > i32::MAX as u32 || launch.grid[1..].iter().any(|n| *n > 65535) {
+            return self.refuse(format!(
+                "a grid of {:?} blocks exceeds the limits of 2147483647, 65535 and 65535",
+                launch.grid
+            ));
+        }
+        if let Some(cluster) = kernel.cluster {
+            if launch.grid.iter().zip(cluster).any(|(grid, cluster)| grid % cluster != 0) {
+                return self.refuse(format!(
+                    "a grid of {:?} blocks is not made of whole clusters of {cluster:?}",
+                    launch.grid
+                ));
+            }
+        }
+        // Where the compiler has not counted the system's own part, it comes on top.
+        let reserved = qmd::RESERVED_SHARED - kernel.reserved_shared.min(qmd::RESERVED_SHARED);
+        let shared = kernel.static_shared.checked_add(launch.shared).and_then(|own| {
+            let in_block = own.next_multiple_of(128).checked_add(reserved)?;
+            Shared::for_block(kernel.sm, in_block)
+        });
+        let Some(shared) = shared else {
+            return self.refuse(format!(
+                "a block needs {} bytes of shared memory and sm_{} has {} for a block",
+                u64::from(kernel.static_shared) + u64::from(launch.shared),
+                kernel.sm,
+                qmd::max_shared(kernel.sm)
+            ));
+        };
+        let mut descriptor = kernel.template.clone();
+        descriptor
+            .geometry(launch.grid, launch.block, shared)
+            .or_else(|error| self.refuse(error.to_string()))?;
+        Ok(descriptor)
+    }
+}
+
+impl fmt::Debug for Module {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "module at {} with {:?}", self.block.range(), self.kernels)
+    }
+}
+
+impl fmt::Debug for Kernel {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let kernel = &*self.inner;
+        write!(
+            f,
+            "{} ({} arguments, {} registers)",
+            kernel.name,
+            kernel.parameters.list.len(),
+            kernel.registers
+        )
+    }
+}

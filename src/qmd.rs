@@ -1,0 +1,369 @@
+//! Launch descriptors: a template per kernel, copied and patched per launch.
+//!
+//! Two generations put the same facts in different places. What differs is a table of fields; the
+//! code that fills a descriptor is one.
+
+use hw_defs::qmd::{QmdField, TooLarge, v03_00 as v3, v04_00 as v4};
+
+use crate::addr::{GpuRange, GpuVa};
+
+/// Words of the longest descriptor.
+pub(crate) const MAX_WORDS: usize = 96;
+
+/// The positions that this crate fills, for one version of the descriptor.
+pub(crate) struct Fields {
+    /// How many words the descriptor has.
+    pub(crate) words: usize,
+    /// Values that every launch has.
+    constant: &'static [(QmdField, u32)],
+    pub(crate) grid: [QmdField; 3],
+    block: [QmdField; 3],
+    program: [QmdField; 2],
+    prefetch: [QmdField; 2],
+    prefetch_size: QmdField,
+    registers: QmdField,
+    barriers: QmdField,
+    shared: QmdField,
+    shared_config: [QmdField; 3],
+    local: QmdField,
+    sass: QmdField,
+    bank: fn(u32) -> Bank,
+    /// Bank addresses count in units of this many bits.
+    bank_shift: u32,
+    cluster: Option<Cluster>,
+    pub(crate) membar: QmdField,
+    invalidate: &'static [QmdField],
+    pub(crate) dependent: Dependent,
+    pub(crate) release: Release,
+}
+
+/// One constant bank's fields.
+struct Bank {
+    valid: QmdField,
+    invalidate: QmdField,
+    low: QmdField,
+    high: QmdField,
+    size: QmdField,
+}
+
+struct Cluster {
+    kind: QmdField,
+    size: [QmdField; 3],
+}
+
+/// The fields that start another launch when this one ends.
+pub(crate) struct Dependent {
+    pub(crate) pointer: QmdField,
+    pub(crate) enable: QmdField,
+    pub(crate) action: QmdField,
+    pub(crate) prefetch: QmdField,
+}
+
+/// The fields that signal when the launch has ended.
+pub(crate) struct Release {
+    pub(crate) enable: QmdField,
+    pub(crate) address: [QmdField; 2],
+    pub(crate) payload: [QmdField; 2],
+    pub(crate) payload_64: QmdField,
+    pub(crate) membar: QmdField,
+    pub(crate) structure: QmdField,
+}
+
+/// Orin, and every other Ampere and Ada.
+pub(crate) static V03: Fields = Fields {
+    words: v3::LAYOUT.words,
+    constant: &[
+        (v3::QMD_MAJOR_VERSION, 3),
+        (v3::QMD_VERSION, 0),
+        (v3::QMD_GROUP_ID, 0x3f),
+        (v3::SM_GLOBAL_CACHING_ENABLE, 1),
+        (v3::API_VISIBLE_CALL_LIMIT, v3::API_VISIBLE_CALL_LIMIT_NO_CHECK),
+        (v3::SAMPLER_INDEX, v3::SAMPLER_INDEX_VIA_HEADER_INDEX),
+    ],
+    grid: [v3::CTA_RASTER_WIDTH, v3::CTA_RASTER_HEIGHT, v3::CTA_RASTER_DEPTH],
+    block: [v3::CTA_THREAD_DIMENSION0, v3::CTA_THREAD_DIMENSION1, v3::CTA_THREAD_DIMENSION2],
+    program: [v3::PROGRAM_ADDRESS_LOWER, v3::PROGRAM_ADDRESS_UPPER],
+    prefetch: [v3::PROGRAM_PREFETCH_ADDR_LOWER_SHIFTED, v3::PROGRAM_PREFETCH_ADDR_UPPER_SHIFTED],
+    prefetch_size: v3::PROGRAM_PREFETCH_SIZE,
+    registers: v3::REGISTER_COUNT_V,
+    barriers: v3::BARRIER_COUNT,
+    shared: v3::SHARED_MEMORY_SIZE,
+    shared_config: [
+        v3::MIN_SM_CONFIG_SHARED_MEM_SIZE,
+        v3::TARGET_SM_CONFIG_SHARED_MEM_SIZE,
+        v3::MAX_SM_CONFIG_SHARED_MEM_SIZE,
+    ],
+    local: v3::SHADER_LOCAL_MEMORY_HIGH_SIZE,
+    sass: v3::SASS_VERSION,
+    bank: |i| Bank {
+        valid: v3::CONSTANT_BUFFER_VALID(i),
+        invalidate: v3::CONSTANT_BUFFER_INVALIDATE(i),
+        low: v3::CONSTANT_BUFFER_ADDR_LOWER(i),
+        high: v3::CONSTANT_BUFFER_ADDR_UPPER(i),
+        size: v3::CONSTANT_BUFFER_SIZE_SHIFTED4(i),
+    },
+    bank_shift: 0,
+    cluster: None,
+    membar: v3::CWD_MEMBAR_TYPE,
+    invalidate: &[
+        v3::INVALIDATE_TEXTURE_HEADER_CACHE,
+        v3::INVALIDATE_TEXTURE_SAMPLER_CACHE,
+        v3::INVALIDATE_TEXTURE_DATA_CACHE,
+        v3::INVALIDATE_SHADER_DATA_CACHE,
+    ],
+    dependent: Dependent {
+        pointer: v3::DEPENDENT_QMD0_POINTER,
+        enable: v3::DEPENDENT_QMD0_ENABLE,
+        action: v3::DEPENDENT_QMD0_ACTION,
+        prefetch: v3::DEPENDENT_QMD0_PREFETCH,
+    },
+    release: Release {
+        enable: v3::RELEASE0_ENABLE,
+        address: [v3::RELEASE0_ADDRESS_LOWER, v3::RELEASE0_ADDRESS_UPPER],
+        payload: [v3::RELEASE0_PAYLOAD_LOWER, v3::RELEASE0_PAYLOAD_UPPER],
+        payload_64: v3::RELEASE0_PAYLOAD64B,
+        membar: v3::RELEASE0_MEMBAR_TYPE,
+        structure: v3::RELEASE0_STRUCTURE_SIZE,
+    },
+};
+
+/// Hopper.
+pub(crate) static V04: Fields = Fields {
+    words: v4::LAYOUT.words,
+    constant: &[
+        (v4::QMD_MAJOR_VERSION, 4),
+        (v4::QMD_MINOR_VERSION, 0),
+        (v4::QMD_TYPE, v4::QMD_TYPE_GRID_CTA),
+        (v4::QMD_GROUP_ID, 0x3f),
+        (v4::API_VISIBLE_CALL_LIMIT, v4::API_VISIBLE_CALL_LIMIT_NO_CHECK),
+        (v4::SAMPLER_INDEX, v4::SAMPLER_INDEX_VIA_HEADER_INDEX),
+    ],
+    grid: [v4::GRID_WIDTH, v4::GRID_HEIGHT, v4::GRID_DEPTH],
+    block: [v4::CTA_THREAD_DIMENSION0, v4::CTA_THREAD_DIMENSION1, v4::CTA_THREAD_DIMENSION2],
+    program: [v4::PROGRAM_ADDRESS_LOWER, v4::PROGRAM_ADDRESS_UPPER],
+    prefetch: [v4::PROGRAM_PREFETCH_ADDR_LOWER_SHIFTED, v4::PROGRAM_PREFETCH_ADDR_UPPER_SHIFTED],
+    prefetch_size: v4::PROGRAM_PREFETCH_SIZE,
+    registers: v4::REGISTER_COUNT,
+    barriers: v4::BARRIER_COUNT,
+    shared: v4::SHARED_MEMORY_SIZE,
+    shared_config: [
+        v4::MIN_SM_CONFIG_SHARED_MEM_SIZE,
+        v4::TARGET_SM_CONFIG_SHARED_MEM_SIZE,
+        v4::MAX_SM_CONFIG_SHARED_MEM_SIZE,
+    ],
+    local: v4::SHADER_LOCAL_MEMORY_HIGH_SIZE,
+    sass: v4::SASS_VERSION,
+    bank: |i| Bank {
+        valid: v4::CONSTANT_BUFFER_VALID(i),
+        invalidate: v4::CONSTANT_BUFFER_INVALIDATE(i),
+        low: v4::CONSTANT_BUFFER_ADDR_LOWER_SHIFTED6(i),
+        high: v4::CONSTANT_BUFFER_ADDR_UPPER_SHIFTED6(i),
+        size: v4::CONSTANT_BUFFER_SIZE_SHIFTED4(i),
+    },
+    bank_shift: 6,
+    cluster: Some(Cluster {
+        kind: v4::QMD_TYPE,
+        size: [v4::GPC_CGA_WIDTH, v4::GPC_CGA_HEIGHT, v4::GPC_CGA_DEPTH],
+    }),
+    membar: v4::CWD_MEMBAR_TYPE,
+    invalidate: &[
+        v4::INVALIDATE_TEXTURE_HEADER_CACHE,
+        v4::INVALIDATE_TEXTURE_SAMPLER_CACHE,
+        v4::INVALIDATE_TEXTURE_DATA_CACHE,
+        v4::INVALIDATE_SHADER_DATA_CACHE,
+    ],
+    dependent: Dependent {
+        pointer: v4::DEPENDENT_QMD0_POINTER,
+        enable: v4::DEPENDENT_QMD_ENABLE(0),
+        action: v4::DEPENDENT_QMD_ACTION(0),
+        prefetch: v4::DEPENDENT_QMD_PREFETCH(0),
+    },
+    release: Release {
+        enable: v4::RELEASE_ENABLE(0),
+        address: [v4::RELEASE_SEMAPHORE0_ADDR_LOWER, v4::RELEASE_SEMAPHORE0_ADDR_UPPER],
+        payload: [v4::RELEASE_SEMAPHORE0_PAYLOAD_LOWER, v4::RELEASE_SEMAPHORE0_PAYLOAD_UPPER],
+        payload_64: v4::RELEASE_PAYLOAD64B(0),
+        membar: v4::RELEASE_MEMBAR_TYPE(0),
+        structure: v4::RELEASE_STRUCTURE_SIZE(0),
+    },
+};
+
+/// What a kernel needs of every launch.
+#[derive(Debug, Clone)]
+pub(crate) struct Shape {
+    pub(crate) program: GpuVa,
+    pub(crate) code_bytes: u64,
+    /// Compute capability times ten.
+    pub(crate) sm: u32,
+    pub(crate) registers: u32,
+    pub(crate) barriers: u32,
+    pub(crate) local_bytes: u32,
+    /// Banks other than 0, which each launch has its own of.
+    pub(crate) banks: Vec<(u32, GpuRange)>,
+    pub(crate) cluster: Option<[u32; 3]>,
+}
+
+/// A descriptor being filled in.
+#[derive(Clone)]
+pub(crate) struct Descriptor {
+    fields: &'static Fields,
+    words: [u32; MAX_WORDS],
+}
+
+impl Fields {
+    /// The table for a compute class.
+    pub(crate) fn of_class(class: u32) -> &'static Fields {
+        if class >= hw_defs::cbc0::HOPPER_COMPUTE_A { &V04 } else { &V03 }
+    }
+}
+
+impl Descriptor {
+    /// The template of a kernel. Every value in it was checked when the kernel was loaded.
+    pub(crate) fn new(fields: &'static Fields, shape: &Shape) -> Result<Descriptor, TooLarge> {
+        let mut this = Descriptor { fields, words: [0; MAX_WORDS] };
+        for (field, value) in fields.constant {
+            this.set(*field, *value);
+        }
+        for field in fields.invalidate {
+            this.set(*field, 1);
+        }
+        // Everything a grid stored is visible to the whole system before anybody hears that it
+        // ended. Without this four of five first reads were stale on an Orin.
+        this.set(fields.membar, v3::CWD_MEMBAR_TYPE_L1_SYSMEMBAR);
+        this.split(fields.program, shape.program.get());
+        // Prefetching past the end is harmless, for the module keeps mapped space behind code.
+        let prefetch = (shape.code_bytes >> 8).min(u64::from(fields.prefetch_size.max()));
+        this.split(fields.prefetch, shape.program.get() >> 8);
+        this.set(fields.prefetch_size, prefetch as u32);
+        this.try_set(fields.registers, u64::from(shape.registers))?;
+        this.try_set(fields.barriers, u64::from(shape.barriers))?;
+        this.try_set(fields.local, u64::from(shape.local_bytes))?;
+        // Two decimal digits as two hexadecimal ones.
+        this.set(fields.sass, ((shape.sm / 10) << 4) | (shape.sm % 10));
+        for (index, range) in &shape.banks {
+            this.bank(*index, *range)?;
+        }
+        if let (Some(cluster), Some(size)) = (&fields.cluster, shape.cluster) {
+            this.set(cluster.kind, v4::QMD_TYPE_GRID_GPC_CGA);
+            for (field, value) in cluster.size.iter().zip(size) {
+                this.try_set(*field, u64::from(value))?;
+            }
+        }
+        Ok(this)
+    }
+
+    pub(crate) fn words(&self) -> &[u32] {
+        &self.words[..self.fields.words]
+    }
+
+    pub(crate) fn fields(&self) -> &'static Fields {
+        self.fields
+    }
+
+    /// Grid, block and shared memory of one launch.
+    pub(crate) fn geometry(
+        &mut self,
+        grid: [u32; 3],
+        block: [u32; 3],
+        shared: Shared,
+    ) -> Result<(), TooLarge> {
+        let fields = self.fields;
+        for (field, value) in fields.grid.iter().zip(grid).chain(fields.block.iter().zip(block)) {
+            self.try_set(*field, u64::from(value))?;
+        }
+        self.try_set(fields.shared, u64::from(shared.bytes))?;
+        for (field, kib) in fields.shared_config.iter().zip(shared.config_kib) {
+            // In units of 4 KiB, plus one: 0 would mean nothing and hangs the channel.
+            self.try_set(*field, u64::from(kib / 4 + 1))?;
+        }
+        Ok(())
+    }
+
+    /// Where a constant bank lies.
+    pub(crate) fn bank(&mut self, index: u32, range: GpuRange) -> Result<(), TooLarge> {
+        let bank = (self.fields.bank)(index);
+        self.split([bank.low, bank.high], range.start().get() >> self.fields.bank_shift);
+        self.try_set(bank.size, range.len().div_ceil(16))?;
+        self.set(bank.valid, 1);
+        // Banks are written by the CPU, or by the GPU's engines, between launches.
+        self.set(bank.invalidate, 1);
+        Ok(())
+    }
+
+    /// Has the launch release a timeline when it has ended: payload and timestamp.
+    pub(crate) fn release(&mut self, address: u64, payload: u64) {
+        let release = &self.fields.release;
+        self.split(release.address, address);
+        self.split(release.payload, payload);
+        self.set(release.payload_64, v3::RELEASE0_PAYLOAD64B_TRUE);
+        self.set(release.structure, v3::RELEASE0_STRUCTURE_SIZE_SEMAPHORE_FOUR_WORDS);
+        // The grid's own membar has made its stores visible by then.
+        self.set(release.membar, v3::RELEASE0_MEMBAR_TYPE_FE_NONE);
+        self.set(release.enable, v3::RELEASE0_ENABLE_TRUE);
+    }
+
+    /// Has the launch start another one when it has ended.
+    pub(crate) fn start_next(&mut self, next: GpuVa) {
+        let dependent = &self.fields.dependent;
+        self.set(dependent.pointer, (next.get() >> 8) as u32);
+        self.set(dependent.action, v3::DEPENDENT_QMD0_ACTION_QMD_SCHEDULE);
+        self.set(dependent.prefetch, v3::DEPENDENT_QMD0_PREFETCH_TRUE);
+        self.set(dependent.enable, v3::DEPENDENT_QMD0_ENABLE_TRUE);
+    }
+
+    pub(crate) fn set(&mut self, field: QmdField, value: u32) {
+        let bits = field.in_word();
+        let word = &mut self.words[field.word()];
+        *word = *word & !bits.mask() | bits.set(value);
+    }
+
+    fn try_set(&mut self, field: QmdField, value: u64) -> Result<(), TooLarge> {
+        if value > u64::from(field.max()) {
+            return Err(TooLarge { field, value });
+        }
+        self.set(field, value as u32);
+        Ok(())
+    }
+
+    /// A number over two fields, the low one of 32 bits.
+    pub(crate) fn split(&mut self, [low, high]: [QmdField; 2], value: u64) {
+        self.set(low, value as u32);
+        self.set(high, (value >> 32) as u32);
+    }
+}
+
+/// Shared memory of one launch.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Shared {
+    /// What a block has, the part that the system reserves included.
+    pub(crate) bytes: u32,
+    /// How a multiprocessor divides its memory: at least, best, at most.
+    pub(crate) config_kib: [u32; 3],
+}
+
+/// What multiprocessors of one compute capability can set aside as shared memory, in KiB.
+fn carve_outs(sm: u32) -> &'static [u32] {
+    match sm {
+        90 => &[8, 16, 32, 64, 100, 132, 164, 196, 228],
+        80 | 87 => &[8, 16, 32, 64, 100, 132, 164],
+        _ => &[8, 16, 32, 64, 100],
+    }
+}
+
+/// The system's own part of a block's shared memory.
+pub(crate) const RESERVED_SHARED: u32 = 1024;
+
+/// The most shared memory that a block can have, the reserved part left out.
+pub(crate) fn max_shared(sm: u32) -> u32 {
+    carve_outs(sm)[carve_outs(sm).len() - 1] * 1024 - RESERVED_SHARED
+}
+
+impl Shared {
+    /// For a block of `bytes`, the reserved part included, or `None` if no carve-out holds it.
+    pub(crate) fn for_block(sm: u32, bytes: u32) -> Option<Shared> {
+        let bytes = bytes.next_multiple_of(128);
+        let sizes = carve_outs(sm);
+        let fits = *sizes.iter().find(|kib| *kib * 1024 >= bytes)?;
+        Some(Shared { bytes, config_kib: [fits, fits, sizes[sizes.len() - 1]] })
+    }
+}

@@ -1,0 +1,188 @@
+//! One launch in words: its descriptor, and its constant bank 0 with geometry and arguments.
+
+use super::commands::Keep;
+use super::encode::Operand;
+use crate::addr::{GpuRange, GpuVa};
+use crate::args::{Arg, Content};
+use crate::driver::{LOCAL_WINDOW, SHARED_WINDOW};
+use crate::error::{Error, Result};
+use crate::module::{Kernel, Launch};
+use crate::qmd::Descriptor;
+
+/// Bytes between descriptors: more than the longest has, and a multiple of their alignment.
+pub(crate) const DESCRIPTOR_BYTES: u64 = 512;
+
+/// Banks begin where a launch's descriptor ends, on lines of their own.
+const BANK_ALIGN: u64 = 256;
+
+/// The words of bank 0 that every kernel may read, by byte offset. The driver fills them, the
+/// compiler counts on them.
+const BLOCK_DIM: u32 = 0x00;
+pub(crate) const GRID_DIM: u32 = 0x0c;
+const SHARED_WINDOW_AT: u32 = 0x18;
+const LOCAL_WINDOW_AT: u32 = 0x20;
+const STACK_POINTER_AT: u32 = 0x28;
+/// Frames grow down from here in each thread's 16 MiB of local addresses.
+const STACK_POINTER: u32 = 0xff_fdc0;
+
+/// A launch that was checked and is ready to be written.
+pub(crate) struct Prepared<'a> {
+    pub(crate) kernel: &'a Kernel,
+    pub(crate) launch: &'a Launch,
+    pub(crate) descriptor: Descriptor,
+    pub(crate) args: &'a [Arg<'a>],
+}
+
+/// Part of bank 0 that a recording's slot fills: where, and how many bytes.
+pub(crate) struct SlotArg {
+    pub(crate) at: u32,
+    pub(crate) bytes: u32,
+    pub(crate) operand: Operand,
+}
+
+impl<'a> Prepared<'a> {
+    /// Checks a launch against the kernel's layout and the GPU's limits.
+    pub(crate) fn new(
+        kernel: &'a Kernel,
+        launch: &'a Launch,
+        args: &'a [Arg<'a>],
+    ) -> Result<Prepared<'a>> {
+        let parameters = &kernel.inner.parameters.list;
+        if args.len() != parameters.len() {
+            return Err(Error::Launch {
+                kernel: kernel.name().to_owned(),
+                reason: format!("it takes {} arguments, not {}", parameters.len(), args.len()),
+            });
+        }
+        for (i, (arg, parameter)) in args.iter().zip(parameters).enumerate() {
+            let size = parameter.size as usize;
+            let fits = match arg.len() {
+                Some(len) => len == size,
+                None => matches!(size, 4 | 8),
+            };
+            if !fits {
+                let given = arg.len().map_or("a slot of 8".to_owned(), |len| len.to_string());
+                return Err(Error::Launch {
+                    kernel: kernel.name().to_owned(),
+                    reason: format!("argument {i} has {size} bytes, not {given}"),
+                });
+            }
+        }
+        Ok(Prepared { kernel, launch, descriptor: kernel.describe(launch)?, args })
+    }
+
+    /// Bytes of descriptor and bank together.
+    pub(crate) fn bytes(&self) -> u64 {
+        DESCRIPTOR_BYTES + u64::from(self.kernel.inner.bank0_bytes).next_multiple_of(BANK_ALIGN)
+    }
+
+    /// Tells the descriptor where its bank is, when it lies at `va` itself.
+    pub(crate) fn place(&mut self, va: GpuVa) {
+        let words = self.kernel.inner.bank0_bytes.div_ceil(4);
+        place_bank(&mut self.descriptor, va, words as usize);
+    }
+
+    /// Writes bank 0, word by word; `put` takes a byte offset and a word.
+    pub(crate) fn write_bank(&self, put: &mut dyn FnMut(u32, u32)) {
+        let kernel = &self.kernel.inner;
+        let end = kernel.bank0_bytes.next_multiple_of(4);
+        let base = if kernel.parameters.list.is_empty() { end } else { kernel.parameters.base };
+        let mut head = |at: u32, word: u32| {
+            if at < base {
+                put(at, word);
+            }
+        };
+        for at in (0..base).step_by(4) {
+            head(at, 0);
+        }
+        for (i, (block, grid)) in (0..).zip(self.launch.block.iter().zip(&self.launch.grid)) {
+            head(BLOCK_DIM + 4 * i, *block);
+            head(GRID_DIM + 4 * i, *grid);
+        }
+        for (at, window) in [(SHARED_WINDOW_AT, SHARED_WINDOW), (LOCAL_WINDOW_AT, LOCAL_WINDOW)] {
+            head(at, window as u32);
+            head(at + 4, (window >> 32) as u32);
+        }
+        head(STACK_POINTER_AT, STACK_POINTER);
+
+        let mut packer = Packer { at: base, word: 0, put };
+        for (arg, parameter) in self.args.iter().zip(&kernel.parameters.list) {
+            packer.zeros_up_to(base + parameter.offset);
+            match arg.content {
+                Content::Small(bytes, len) => packer.bytes(&bytes[..usize::from(len)]),
+                Content::Bytes(bytes) => packer.bytes(bytes),
+                Content::View(view) => packer.bytes(&view.start().get().to_le_bytes()),
+                Content::Slot(operand, _) => {
+                    packer.bytes(&operand.value.to_le_bytes()[..parameter.size as usize]);
+                }
+            }
+        }
+        packer.zeros_up_to(end);
+    }
+
+    /// The arguments that slots fill.
+    pub(crate) fn slot_args(&self) -> impl Iterator<Item = SlotArg> + '_ {
+        let parameters = &self.kernel.inner.parameters;
+        self.args.iter().zip(&parameters.list).filter_map(|(arg, parameter)| match arg.content {
+            Content::Slot(operand, _) => {
+                let at = parameters.base + parameter.offset;
+                Some(SlotArg { at, bytes: parameter.size, operand })
+            }
+            _ => None,
+        })
+    }
+
+    /// Which recordings the slots belong to.
+    pub(crate) fn slot_owners(&self) -> impl Iterator<Item = u64> + '_ {
+        self.args.iter().filter_map(|arg| match arg.content {
+            Content::Slot(_, recording) => Some(recording),
+            _ => None,
+        })
+    }
+
+    /// What a recording must keep alive.
+    pub(crate) fn owners(&self) -> impl Iterator<Item = Keep> + '_ {
+        let kernel: Keep = Some(self.kernel.inner.clone());
+        self.args.iter().map(Arg::keep).chain([kernel])
+    }
+}
+
+/// Puts bytes together to words: shared memory takes whole words best, and parameters may be
+/// smaller.
+struct Packer<'a> {
+    at: u32,
+    word: u32,
+    put: &'a mut dyn FnMut(u32, u32),
+}
+
+impl Packer<'_> {
+    fn byte(&mut self, byte: u8) {
+        self.word |= u32::from(byte) << (8 * (self.at % 4));
+        self.at += 1;
+        if self.at % 4 == 0 {
+            (self.put)(self.at - 4, self.word);
+            self.word = 0;
+        }
+    }
+
+    fn bytes(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.byte(*byte);
+        }
+    }
+
+    fn zeros_up_to(&mut self, end: u32) {
+        while self.at < end {
+            self.byte(0);
+        }
+    }
+}
+
+/// Tells a descriptor that lies at `va` where its bank 0 of `words` words is: behind it.
+pub(crate) fn place_bank(descriptor: &mut Descriptor, va: GpuVa, words: usize) {
+    let bytes = (words as u64 * 4).next_multiple_of(16).max(16);
+    let bank = va.checked_add(DESCRIPTOR_BYTES).and_then(|start| GpuRange::new(start, bytes));
+    // The parser has checked that a bank has at most 64 KiB, which the field holds.
+    let placed = descriptor.bank(0, bank.expect("memory does not wrap"));
+    debug_assert!(placed.is_ok());
+}

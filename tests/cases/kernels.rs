@@ -1,0 +1,253 @@
+use std::thread;
+use std::time::Duration;
+
+use doorbell::{Commands, Device, Error, Launch, Memory, Module, Result, args};
+
+use super::SOON;
+
+/// A committed cubin, built for the GPU at hand.
+macro_rules! module {
+    ($device:expr, $name:literal) => {{
+        let cubin: &[u8] = match $device.info().sm {
+            90 => include_bytes!(concat!("../../ptx/sm_90/", $name, ".cubin")),
+            _ => include_bytes!(concat!("../../ptx/sm_87/", $name, ".cubin")),
+        };
+        Module::load($device, cubin)
+    }};
+}
+
+pub fn vector_add(device: &Device) -> Result<()> {
+    let kernel = module!(device, "vector")?.kernel("vector_add")?;
+    let mut queue = device.compute_queue()?;
+    let n = 10_000;
+    let [a, b, out] = [(); 3].map(|()| device.alloc_in::<f32>(Memory::Host, n));
+    let (a, b, out) = (a?, b?, out?);
+    a.write(0, &(0..n).map(|i| i as f32).collect::<Vec<_>>())?;
+    b.write(0, &(0..n).map(|i| 0.5 * i as f32).collect::<Vec<_>>())?;
+    let launch = Launch::new(n.div_ceil(256) as u32, 256);
+    // SAFETY: the kernel writes `n` elements of `out`, which has as many.
+    unsafe { queue.exec(&kernel, &launch, &args![&out, &a, &b, n as u32])? };
+    queue.submit()?.wait(SOON)?;
+    let expected: Vec<f32> = (0..n).map(|i| 1.5 * i as f32).collect();
+    assert_eq!(out.to_vec()?, expected);
+    Ok(())
+}
+
+pub fn two_kernels_a_hundred_times(device: &Device) -> Result<()> {
+    let kernel = module!(device, "vector")?.kernel("add_one")?;
+    let mut queue = device.compute_queue()?;
+    let (a, b) =
+        (device.alloc_in::<u32>(Memory::Host, 64)?, device.alloc_in::<u32>(Memory::Host, 64)?);
+    let launch = Launch::new(1, 64);
+    let done = device.timeline()?;
+    for round in 1..=100 {
+        // SAFETY: both buffers have the 64 elements that the kernel reads and writes.
+        unsafe {
+            queue.exec(&kernel, &launch, &args![&b, &a, 64u32])?;
+            queue.exec(&kernel, &launch, &args![&a, &b, 64u32])?;
+        }
+        queue.signal(&done, round)?;
+        queue.submit()?;
+    }
+    done.wait(100, SOON)?;
+    assert_eq!(a.to_vec()?, [200; 64]);
+    assert_eq!(b.to_vec()?, [199; 64]);
+    Ok(())
+}
+
+/// Ordinary loads and stores of one word: each launch must see what the one before stored.
+pub fn a_chain_of_230(device: &Device) -> Result<()> {
+    let kernel = module!(device, "word")?.kernel("increment")?;
+    let mut queue = device.compute_queue()?;
+    let word = device.alloc::<u32>(1)?;
+    let back = device.alloc_in::<u32>(Memory::Host, 1)?;
+    let mut recorder = queue.record();
+    for _ in 0..230 {
+        // SAFETY: the kernel touches the one word.
+        unsafe { recorder.exec(&kernel, &Launch::new(1, 1), &args![&word])? };
+    }
+    let mut recording = recorder.finish()?;
+    for _ in 0..20 {
+        queue.replay(&mut recording)?;
+    }
+    let ticket = queue.submit()?;
+    let mut copy = device.copy_queue()?;
+    copy.wait(ticket.timeline(), ticket.value())?.copy(&back, &word)?;
+    copy.submit()?.wait(SOON)?;
+    assert_eq!(back.get(0)?, 230 * 20);
+    Ok(())
+}
+
+pub fn geometry_as_the_kernel_sees_it(device: &Device) -> Result<()> {
+    let kernel = module!(device, "word")?.kernel("count_threads")?;
+    let mut queue = device.compute_queue()?;
+    let count = device.alloc_in::<u64>(Memory::Host, 1)?;
+    let mut threads = 0;
+    for (grid, block) in [
+        ([1, 1, 1], [1, 1, 1]),
+        ([5, 1, 1], [33, 1, 1]),
+        ([2, 3, 4], [8, 4, 2]),
+        ([1, 1, 7], [1, 16, 3]),
+        ([3, 65, 1], [1024, 1, 1]),
+    ] {
+        // SAFETY: the kernel adds to the one counter.
+        unsafe { queue.exec(&kernel, &Launch::new(grid, block), &args![&count])? };
+        threads += grid.iter().chain(&block).map(|n| u64::from(*n)).product::<u64>();
+    }
+    queue.submit()?.wait(SOON)?;
+    assert_eq!(count.get(0)?, threads);
+    Ok(())
+}
+
+pub fn recorded_arguments_change(device: &Device) -> Result<()> {
+    let kernel = module!(device, "vector")?.kernel("fill")?;
+    let mut queue = device.compute_queue()?;
+    let words = device.alloc_in::<u32>(Memory::Host, 32 * 8)?;
+    let mut recorder = queue.record();
+    let (target, value) = (recorder.view_slot(words.slice(0..32)?)?, recorder.value_slot(0)?);
+    // SAFETY: the kernel writes 32 words behind its first argument, and every view has them.
+    unsafe { recorder.exec(&kernel, &Launch::new(1, 32), &args![target, value, 32u32])? };
+    let mut recording = recorder.finish()?;
+    for i in 0..8 {
+        recording.set_view(target, words.slice(32 * i..32 * (i + 1))?)?;
+        recording.set_value(value, 100 + i as u64)?;
+        queue.replay(&mut recording)?;
+    }
+    queue.finish()?;
+    let expected: Vec<u32> = (0..8).flat_map(|i| [100 + i; 32]).collect();
+    assert_eq!(words.to_vec()?, expected);
+    Ok(())
+}
+
+pub fn recorded_signals_around_kernels(device: &Device) -> Result<()> {
+    let kernel = module!(device, "word")?.kernel("increment")?;
+    let mut queue = device.compute_queue()?;
+    let word = device.alloc_in::<u32>(Memory::Host, 1)?;
+    let (gate, done) = (device.timeline()?, device.timeline()?);
+    let mut recorder = queue.record();
+    let (enter, leave) = (recorder.value_slot(1)?, recorder.value_slot(1)?);
+    recorder.wait(&gate, enter)?;
+    // SAFETY: the kernel touches the one word.
+    unsafe { recorder.exec(&kernel, &Launch::new(1, 1), &args![&word])? };
+    recorder.signal(&done, leave)?;
+    let mut recording = recorder.finish()?;
+    for round in 1..=10 {
+        recording.set_value(enter, round)?;
+        recording.set_value(leave, round * 10)?;
+        let ticket = queue.replay(&mut recording)?;
+        thread::sleep(Duration::from_millis(1));
+        assert_eq!(word.get(0)?, round as u32 - 1, "the gate is closed");
+        gate.set(round);
+        done.wait(round * 10, SOON)?;
+        assert_eq!(word.get(0)?, round as u32);
+        ticket.wait(SOON)?;
+    }
+    Ok(())
+}
+
+pub fn shared_memory_barriers_and_reductions(device: &Device) -> Result<()> {
+    let module = module!(device, "reduce")?;
+    let mut queue = device.compute_queue()?;
+    let n = 4096;
+    let input = device.alloc_in::<f32>(Memory::Host, n)?;
+    input.write(0, &(0..n).map(|i| (i % 17) as f32).collect::<Vec<_>>())?;
+    let expected: f32 = (0..n).map(|i| (i % 17) as f32).sum();
+    for name in ["sum_shared", "sum_shuffle"] {
+        let kernel = module.kernel(name)?;
+        let sums = device.alloc_in::<f32>(Memory::Host, n / 256)?;
+        let launch = Launch::new(n as u32 / 256, 256);
+        // SAFETY: each block writes one sum.
+        unsafe { queue.exec(&kernel, &launch, &args![&sums, &input, n as u32])? };
+        queue.submit()?.wait(SOON)?;
+        let total: f32 = sums.to_vec()?.iter().sum();
+        assert_eq!(total, expected, "{name}");
+    }
+    Ok(())
+}
+
+pub fn dynamic_shared_memory_up_to_the_limit(device: &Device) -> Result<()> {
+    let kernel = module!(device, "shared")?.kernel("shared_dynamic")?;
+    let mut queue = device.compute_queue()?;
+    let wrong = device.alloc_in::<u32>(Memory::Host, 1)?;
+    let limit = if device.info().sm == 90 { 227 << 10 } else { 163 << 10 };
+    for bytes in [1024, 48 << 10, 100 << 10, limit] {
+        let launch = Launch::new(4, 128).shared(bytes);
+        // SAFETY: the kernel uses its dynamic shared memory and counts what it finds wrong.
+        unsafe { queue.exec(&kernel, &launch, &args![&wrong, bytes / 4])? };
+    }
+    queue.submit()?.wait(SOON)?;
+    assert_eq!(wrong.get(0)?, 0);
+    let launch = Launch::new(1, 128).shared(limit + 1024);
+    // SAFETY: refused.
+    let refused = unsafe { queue.exec(&kernel, &launch, &args![&wrong, 1u32]).map(drop) };
+    let error = refused.expect_err("more than a block can have");
+    assert!(error.to_string().contains("shared memory"), "{error}");
+    Ok(())
+}
+
+pub fn local_memory_and_recursion(device: &Device) -> Result<()> {
+    let module = module!(device, "local")?;
+    let mut queue = device.compute_queue()?;
+    let out = device.alloc_in::<u32>(Memory::Host, 64)?;
+    let kernel = module.kernel("recursion")?;
+    // SAFETY: the kernel writes one word per thread.
+    unsafe { queue.exec(&kernel, &Launch::new(1, 1), &args![&out, 2u32, 3u32])? };
+    queue.submit()?.wait(SOON)?;
+    // Ackermann's function of 2 and 3.
+    assert_eq!(out.get(0)?, 9);
+    Ok(())
+}
+
+pub fn constants_globals_and_tables(device: &Device) -> Result<()> {
+    let module = module!(device, "constants")?;
+    let mut queue = device.compute_queue()?;
+    let out = device.alloc_in::<u32>(Memory::Host, 16)?;
+    let kernel = module.kernel("read_constant")?;
+    // SAFETY: the kernels write at most 16 words.
+    unsafe { queue.exec(&kernel, &Launch::new(1, 16), &args![&out])? };
+    queue.submit()?.wait(SOON)?;
+    assert_eq!(out.to_vec()?[..6], [2, 3, 5, 7, 11, 13]);
+    let count = module.kernel("count_launches")?;
+    let mut last = 0;
+    for _ in 0..5 {
+        // SAFETY: as above.
+        unsafe { queue.exec(&count, &Launch::new(1, 1), &args![&out])? };
+        queue.submit()?.wait(SOON)?;
+        let now = out.get(0)?;
+        assert!(last == 0 || now == last + 1, "{last}, then {now}");
+        last = now;
+    }
+    Ok(())
+}
+
+pub fn refuse_what_cannot_be_launched(device: &Device) -> Result<()> {
+    let module = module!(device, "vector")?;
+    let (add, fill) = (module.kernel("vector_add")?, module.kernel("fill")?);
+    let mut queue = device.compute_queue()?;
+    let buffer = device.alloc::<u32>(4)?;
+    let refused = |result: Result<()>, words: &str| match result {
+        Err(error @ Error::Launch { .. }) => {
+            assert!(error.to_string().contains(words), "{error} has no {words:?}");
+        }
+        other => panic!("expected a refusal with {words:?}, got {other:?}"),
+    };
+    let good = args![&buffer, 1u32, 4u32];
+    let one = Launch::new(1, 1);
+    // SAFETY: none of these is launched.
+    unsafe {
+        refused(queue.exec(&add, &one, &good).map(drop), "4 arguments, not 3");
+        refused(queue.exec(&fill, &one, &args![&buffer, 1u64, 4u32]).map(drop), "has 4 bytes");
+        refused(queue.exec(&fill, &Launch::new(0, 1), &good).map(drop), "empty");
+        refused(queue.exec(&fill, &Launch::new(1, 2048), &good).map(drop), "1024");
+        refused(queue.exec(&fill, &Launch::new(1, (32, 33)), &good).map(drop), "registers allow");
+        refused(queue.exec(&fill, &Launch::new(1, (1, 1, 65)), &good).map(drop), "64");
+        refused(queue.exec(&fill, &Launch::new((1, 65536), 1), &good).map(drop), "65535");
+        let mut copy = device.copy_queue()?;
+        let error = copy.exec(&fill, &one, &good).map(drop).expect_err("no kernels there");
+        assert!(error.to_string().contains("compute queue"), "{error}");
+    }
+    let error = module.kernel("no_such_kernel").expect_err("there is none");
+    assert!(error.to_string().contains("vector_add"), "{error}");
+    assert!(Module::load(device, b"no cubin").is_err());
+    queue.submit()?.wait(SOON)
+}
