@@ -176,7 +176,7 @@ impl Decoded {
             Place::Reg32 if uniform => SLOT32_UREG.mask(),
             Place::Reg32 => SLOT32_REG.mask(),
             Place::Imm32 => SLOT32_IMM.mask(),
-            Place::Const32 => CONST_OFFSET.mask() | CONST_BANK.mask(),
+            Place::Const32 => CONST_WORDS.mask() | CONST_BANK.mask(),
             Place::Ureg32 => SLOT32_UREG.mask(),
             Place::Reg64 if uniform => SLOT64_UREG.mask(),
             Place::Reg64 => SLOT64_REG.mask(),
@@ -239,15 +239,17 @@ impl Decoded {
                 index | CONST_OFFSET.mask() | CONST_BANK.mask()
             }
             Operand::Global { ur } => {
-                let uniform = match ur {
-                    _ if !self.bit(91) => 0,
-                    // The two bits above the register mark a descriptor on atomics.
-                    Some(64) => bits(71, 64) | DESCRIPTOR.mask(),
-                    Some(lo) => bits(lo + 5, lo) | DESCRIPTOR.mask(),
-                    None => 0,
-                };
                 // Bit 101 tells the disassembler of Ampere to print the descriptor.
-                SRC_A.mask() | OFFSET24.mask() | uniform | bits(101, 101)
+                let always = SRC_A.mask() | bits(101, 101);
+                let descriptor = match self.row.kind {
+                    Kind::Ldg | Kind::Ld | Kind::Stg | Kind::St => DESCRIPTOR.mask(),
+                    _ => 0,
+                };
+                match ur {
+                    Some(32) if !self.bit(91) => always | OFFSET32.mask(),
+                    Some(lo) => always | OFFSET24.mask() | bits(lo + 5, lo) | descriptor,
+                    None => always | OFFSET24.mask(),
+                }
             }
             Operand::Window { ur, scaled } => {
                 let uniform = match ur {
@@ -274,6 +276,21 @@ impl Decoded {
             Operand::DivergenceMask => bits(29, 24) | bits(30, 30) | UNIFORM.mask(),
             Operand::Fixed(field, _) | Operand::Hint(field) => field.mask(),
         }
+    }
+
+    /// The displacement of a global access.
+    pub(crate) fn displacement(&self, ur: Option<u8>) -> i64 {
+        match ur == Some(32) && !self.bit(91) {
+            true => OFFSET32.signed(self.word),
+            false => OFFSET24.signed(self.word),
+        }
+    }
+
+    /// Whether the guard is a uniform predicate.
+    pub(crate) fn uniform_guard(&self) -> bool {
+        use Kind::*;
+        let kinds = [UMov, Uldc, S2ur, UPlop3, ClusterArrive, ClusterWait];
+        self.row.uniform() || kinds.contains(&self.row.kind)
     }
 
     /// Where a relative branch goes, counted from the next instruction.

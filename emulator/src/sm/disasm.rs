@@ -19,12 +19,15 @@ pub(crate) fn special_name(index: u8) -> Option<&'static str> {
         0x26 => "SR_CTAID.Y",
         0x27 => "SR_CTAID.Z",
         0x28 => "SR_NTID",
-        0x29 => "SR_CirQueueIncrMinusOne",
-        0x2a => "SR_NLATC",
-        0x2e => "SR_SWINLO",
+        0x2e => "SR_LWINHI",
         0x2f => "SR_SWINHI",
-        0x30 => "SR_LWINLO",
-        0x31 => "SR_LWINHI",
+        0x30 => "SR_SWINLO",
+        0x31 => "SR_SWINSZ",
+        0x32 => "SR_SMEMSZ",
+        0x34 => "SR_LWINLO",
+        0x35 => "SR_LWINSZ",
+        0x36 => "SR_LMEMLOSZ",
+        0x37 => "SR_LMEMHIOFF",
         0x38 => "SR_EQMASK",
         0x39 => "SR_LTMASK",
         0x3a => "SR_LEMASK",
@@ -46,7 +49,7 @@ impl fmt::Display for Decoded {
         let (guard, not) = self.guard();
         if guard != 7 || not {
             let not = if not { "!" } else { "" };
-            let kind = if self.row.uniform() { "UP" } else { "P" };
+            let kind = if self.uniform_guard() { "UP" } else { "P" };
             match guard {
                 7 => write!(f, "@{not}{kind}T ")?,
                 n => write!(f, "@{not}{kind}{n} ")?,
@@ -313,7 +316,7 @@ impl Decoded {
             }
             Operand::Global { ur } => {
                 let base = register(self.get(SRC_A));
-                let displacement = OFFSET24.signed(self.word);
+                let displacement = self.displacement(ur);
                 match ur.filter(|_| self.bit(91)) {
                     None => bracket(out, &[base], displacement),
                     Some(lo) => {

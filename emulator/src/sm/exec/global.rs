@@ -3,6 +3,56 @@
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
+/// Offsets of some lanes into one span, found to be inside and aligned.
+pub(crate) struct Gathered<'m> {
+    span: Span<'m>,
+    exec: u32,
+    offsets: [u64; 32],
+    bytes: u64,
+}
+
+impl Gathered<'_> {
+    /// The values of the lanes, each given to `put`.
+    #[inline(always)]
+    pub(crate) fn each<T: Word>(&self, mut put: impl FnMut(usize, T::Value)) {
+        assert!(size_of::<T>() as u64 == self.bytes);
+        for lane in 0..32 {
+            if self.exec == u32::MAX || self.exec >> lane & 1 == 1 {
+                // SAFETY: `Span::check` found this lane's offset to leave room for `bytes` and to be a
+                // multiple of it, from a base that is a multiple of 16.
+                put(lane, unsafe { self.span.known::<T>(self.offsets[lane]) }.value());
+            }
+        }
+    }
+}
+
+/// A unit of memory that can be read at once.
+pub(crate) trait Word {
+    type Value;
+    fn value(&self) -> Self::Value;
+}
+
+macro_rules! words {
+    ($($atomic:ty: $value:ty),*) => {
+        $(impl Word for $atomic {
+            type Value = $value;
+            #[inline(always)]
+            fn value(&self) -> $value {
+                self.load(Relaxed)
+            }
+        })*
+    };
+}
+words!(AtomicU8: u8, AtomicU16: u16, AtomicU32: u32, AtomicU64: u64);
+
+impl Word for [AtomicU64; 2] {
+    type Value = [u64; 2];
+    #[inline(always)]
+    fn value(&self) -> [u64; 2] {
+        [self[0].load(Relaxed), self[1].load(Relaxed)]
+    }
+}
+
 /// Why an address cannot be used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MemoryFault {
@@ -27,15 +77,36 @@ pub struct Span<'m> {
     memory: PhantomData<&'m ()>,
 }
 
-impl Span<'_> {
+impl<'m> Span<'m> {
+    /// The offsets of an access of `bytes` by the lanes of `exec`, if all are inside and aligned.
+    #[inline(always)]
+    pub(crate) fn check(
+        &self,
+        exec: u32,
+        addresses: &[u64; 32],
+        bytes: u64,
+    ) -> Option<Gathered<'m>> {
+        let limit = self.len.checked_sub(bytes)?;
+        let mut offsets = [0; 32];
+        let mut wrong = 0u64;
+        for lane in 0..32 {
+            let offset = addresses[lane].wrapping_sub(self.base);
+            let bad = u64::from(offset > limit) | (offset & (bytes - 1));
+            // Lanes that do not take part may be anywhere.
+            wrong |= bad & u64::from(exec >> lane & 1).wrapping_neg();
+            offsets[lane] = offset;
+        }
+        (wrong == 0).then_some(Gathered { span: *self, exec, offsets, bytes })
+    }
+
     /// The stretch of `len` bytes at GPU address `base`, backed by `host`.
     ///
     /// # Safety
-    /// `host` must be aligned to 16 as `base` is, and `len` bytes from it must stay mapped, readable and
+    /// `host` and `base` must be multiples of 16, and `len` bytes from it must stay mapped, readable and
     /// (if `writable`) writable for the lifetime of the span; whoever else uses them meanwhile must do so
     /// atomically or from another process.
     pub unsafe fn new(base: u64, host: *mut u8, len: u64, writable: bool) -> Self {
-        debug_assert!(host as u64 % 16 == base % 16);
+        assert!(host as u64 % 16 == 0 && base % 16 == 0);
         Span { base, len, host, writable, memory: PhantomData }
     }
 
@@ -70,6 +141,17 @@ impl Span<'_> {
         // SAFETY: the bytes are inside the span, which its maker promised to stay mapped; `T` is one of
         // the atomic integers below, aligned because callers check the address first.
         unsafe { &*pointer.cast::<T>() }
+    }
+
+    /// The value at an offset that is known to be inside and aligned.
+    ///
+    /// # Safety
+    /// `offset + size_of::<T>()` must not exceed the length of the span, and the address must be a
+    /// multiple of the size of `T`.
+    #[inline(always)]
+    unsafe fn known<T>(&self, offset: u64) -> &T {
+        // SAFETY: the caller has checked what `at` checks.
+        unsafe { &*self.host.wrapping_add(offset as usize).cast::<T>() }
     }
 
     #[inline(always)]

@@ -285,9 +285,7 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step<Flow> {
             widen(w, e, exec, d, a, b)
         }
         Op::Shf { d, a, b, c, how } => shift(w, e, exec, d, [a, b, c], how),
-        Op::Permute { d, a, b, c, mode: 0 } => {
-            map3(w, e, exec, d, [a, b, c], |x, y, z| integer::permute(0, x, y, z))
-        }
+        Op::Permute { d, a, b, c, mode: 0 } => permute(w, e, exec, d, [a, b, c]),
         Op::IMadWide { d, a, b, c, signed, extended: false, out: PSINK, .. } if !c.neg => {
             multiply_wide(w, e, exec, d, [a, b, c], signed)
         }
@@ -365,8 +363,8 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step<Flow> {
             w.write(d, exec, &out);
             Ok(Flow::Next)
         }
-        Op::Load { d, at, width: Width::W32, space: Space::Global, p: PSINK, when: Pred::TRUE } => {
-            memory::load_words(w, e, exec, d, at)
+        Op::Load { d, at, width, space: Space::Global, p: PSINK, when: Pred::TRUE } => {
+            memory::load_global(w, e, exec, d, at, width)
         }
         Op::Bra { to, when, mask, not, also } => {
             let taken = exec & w.mask(also);
@@ -420,6 +418,20 @@ fn lop3(w: &mut Warp, e: &Shared, exec: u32, d: u16, sources: [Src; 3], table: u
                 low | high
             })
         }
+    }
+}
+
+/// The selections that put halves together have loops of their own.
+#[inline(always)]
+fn permute(w: &mut Warp, e: &Shared, exec: u32, d: u16, sources: [Src; 3]) -> Step<Flow> {
+    let selector = match sources[1].from {
+        From::Imm => sources[1].value & 0xffff,
+        _ => u32::MAX,
+    };
+    match selector {
+        0x5410 => map3(w, e, exec, d, sources, |a, _, b| a & 0xffff | b << 16),
+        0x7632 => map3(w, e, exec, d, sources, |a, _, b| a >> 16 | b & 0xffff_0000),
+        _ => map3(w, e, exec, d, sources, |x, y, z| integer::permute(0, x, y, z)),
     }
 }
 

@@ -78,63 +78,51 @@ fn find_span<'m>(e: &mut Shared<'_, 'm>, address: u64, bytes: u32, lane: usize) 
     }
 }
 
-/// The one span and the offsets in it of an access of all lanes in `exec`, if there is one and every
-/// address is aligned; else `None`, and lanes must be looked at one by one.
+/// A load from global memory without any condition.
 #[inline(always)]
-fn together<'m>(
-    e: &mut Shared<'_, 'm>,
-    exec: u32,
-    addresses: &[u64; 32],
-    bytes: u32,
-) -> Step<Option<(Span<'m>, [u64; 32])>> {
-    let lane = exec.trailing_zeros() as usize & 31;
-    let span = span(e, addresses[lane], bytes, lane)?;
-    let Some(limit) = span.len().checked_sub(bytes.into()) else {
-        return Ok(None);
-    };
-    let mut offsets = [0; 32];
-    let mut bad = 0u32;
-    for lane in 0..32 {
-        let offset = addresses[lane].wrapping_sub(span.base());
-        let wrong = (offset > limit) | (addresses[lane] & u64::from(bytes - 1) != 0);
-        bad |= u32::from(wrong) << lane;
-        offsets[lane] = offset;
-    }
-    Ok((bad & exec == 0).then_some((span, offsets)))
-}
-
-/// The commonest load: one word per lane.
-#[inline(always)]
-pub(crate) fn load_words(
+pub(crate) fn load_global(
     w: &mut Warp,
     e: &mut Shared,
     exec: u32,
     d: u16,
     at: Address,
+    width: Width,
 ) -> Step<Flow> {
+    use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
     let addresses = addresses(w, at);
-    match together(e, exec, &addresses, 4)? {
-        Some((span, offsets)) => {
-            let mut out = [0; 32];
-            if exec == u32::MAX {
-                for lane in 0..32 {
-                    out[lane] = span.load32(offsets[lane]);
-                }
-            } else {
-                for lane in 0..32 {
-                    if exec >> lane & 1 == 1 {
-                        out[lane] = span.load32(offsets[lane]);
-                    }
-                }
-            }
-            w.write(d, exec, &out);
-            Ok(Flow::Next)
+    let lane = exec.trailing_zeros() as usize & 31;
+    let span = span(e, addresses[lane], width.bytes(), lane)?;
+    let Some(places) = span.check(exec, &addresses, width.bytes().into()) else {
+        let access = Access { width, space: Space::Global };
+        return load_lanes(w, e, exec, d, &addresses, access);
+    };
+    let mut out = [0; 32];
+    match width {
+        Width::U8 => places.each::<AtomicU8>(|l, v| out[l] = v.into()),
+        Width::S8 => places.each::<AtomicU8>(|l, v| out[l] = v as i8 as u32),
+        Width::U16 => places.each::<AtomicU16>(|l, v| out[l] = v.into()),
+        Width::S16 => places.each::<AtomicU16>(|l, v| out[l] = v as i16 as u32),
+        Width::W32 => places.each::<AtomicU32>(|l, v| out[l] = v),
+        Width::W64 => {
+            let mut high = [0; 32];
+            places.each::<AtomicU64>(|l, v| (out[l], high[l]) = (v as u32, (v >> 32) as u32));
+            write_rows(w, d, exec, &[out, high]);
+            return Ok(Flow::Next);
         }
-        None => {
-            let what = Access { width: Width::W32, space: Space::Global };
-            load_lanes(w, e, exec, d, &addresses, what)
+        Width::W128 => {
+            let mut rows = [[0; 32]; 4];
+            places.each::<[AtomicU64; 2]>(|l, v| {
+                for (n, half) in v.into_iter().enumerate() {
+                    rows[n * 2][l] = half as u32;
+                    rows[n * 2 + 1][l] = (half >> 32) as u32;
+                }
+            });
+            write_rows(w, d, exec, &rows);
+            return Ok(Flow::Next);
         }
     }
+    w.write(d, exec, &out);
+    Ok(Flow::Next)
 }
 
 /// How wide an access is and which memory it means.
@@ -321,43 +309,6 @@ fn write_rows(w: &mut Warp, d: u16, exec: u32, rows: &[[u32; 32]]) {
     }
 }
 
-/// The global loads of other widths whose lanes all lie in one span.
-fn load_wide(
-    w: &mut Warp,
-    e: &mut Shared,
-    exec: u32,
-    d: u16,
-    addresses: &[u64; 32],
-    width: Width,
-) -> Step<Flow> {
-    let Some((span, offsets)) = together(e, exec, addresses, width.bytes())? else {
-        return load_lanes(w, e, exec, d, addresses, Access { width, space: Space::Global });
-    };
-    let mut rows = [[0; 32]; 4];
-    for lane in (0..32).filter(|lane| exec >> lane & 1 == 1) {
-        let offset = offsets[lane];
-        match width {
-            Width::U8 => rows[0][lane] = span.load8(offset).into(),
-            Width::S8 => rows[0][lane] = span.load8(offset) as i8 as u32,
-            Width::U16 => rows[0][lane] = span.load16(offset).into(),
-            Width::S16 => rows[0][lane] = span.load16(offset) as i16 as u32,
-            Width::W32 => rows[0][lane] = span.load32(offset),
-            Width::W64 | Width::W128 => {
-                let value = span.load64(offset);
-                rows[0][lane] = value as u32;
-                rows[1][lane] = (value >> 32) as u32;
-                if width == Width::W128 {
-                    let value = span.load64(offset + 8);
-                    rows[2][lane] = value as u32;
-                    rows[3][lane] = (value >> 32) as u32;
-                }
-            }
-        }
-    }
-    write_rows(w, d, exec, &rows[..width.registers() as usize]);
-    Ok(Flow::Next)
-}
-
 /// Words of shared memory for the matrix loads.
 pub(crate) fn shared_words<const N: usize>(
     e: &Shared,
@@ -388,11 +339,11 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             if wanted == 0 {
                 return Ok(Flow::Next);
             }
-            let addresses = all_addresses(w, at, space);
-            match space {
-                Space::Global => load_wide(w, e, wanted, d, &addresses, width),
-                _ => load_lanes(w, e, wanted, d, &addresses, Access { width, space }),
+            if space == Space::Global {
+                return load_global(w, e, wanted, d, at, width);
             }
+            let addresses = all_addresses(w, at, space);
+            load_lanes(w, e, wanted, d, &addresses, Access { width, space })
         }
         Op::Store { s, at, width, space } => {
             let addresses = all_addresses(w, at, space);

@@ -85,6 +85,7 @@ impl Lowering<'_> {
             Kind::Bar => {
                 let mode = match (self.get(Field::new(79, 77)), self.get(Field::new(75, 74))) {
                     (0, _) => BarrierMode::Wait,
+                    (1, _) if self.bit(80) => return None,
                     (1, _) => BarrierMode::Arrive,
                     (_, 0) => BarrierMode::CountTrue,
                     (_, 1) => BarrierMode::AllTrue,

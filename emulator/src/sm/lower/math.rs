@@ -95,9 +95,54 @@ impl Lowering<'_> {
         [(self.get(PLOP_LOW) | self.get(PLOP_HIGH) << 3) as u8, self.get(PLOP_SECOND) as u8]
     }
 
+    /// Combinations of modifiers that no variant of the instruction has.
+    fn impossible(&self, kind: Kind) -> bool {
+        let base = self.from.word & 0x1ff;
+        let ampere = self.from.arch == crate::sm::Arch::Sm87;
+        let wide = base & 0x10 != 0;
+        let any_f64 = |lo: u8, hi: u8| {
+            let [to, from] = [lo, hi].map(|at| self.get(Field::new(at + 1, at)) == 3);
+            to || from
+        };
+        match kind {
+            Kind::HFma2 | Kind::HMul2 if self.bit(76) && self.bit(80) => true,
+            Kind::HFma2 if self.bit(77) && self.bit(79) => true,
+            // What the predicate of a clamped product does is not known: compilers leave it true.
+            Kind::HFma2 if self.bit(79) && self.get(Field::new(90, 87)) != 7 => true,
+            Kind::Mufu => {
+                let wide = matches!(self.get(Field::new(77, 74)), 6 | 7);
+                wide && self.get(Field::new(73, 72)) != 0
+            }
+            // The tensor-core variant takes its operands as they are; on Ampere it knows binary16 only.
+            Kind::HFma2 if base == 0x35 => {
+                let picked = [A_HALVES, SLOT64_HALVES].iter().any(|f| self.get(*f) != 0);
+                picked
+                    || (self.form() == 1 && self.get(SLOT32_HALVES) != 0)
+                    || (ampere && self.bit(85))
+            }
+            Kind::HAdd2 if self.bit(78) && self.bit(85) => true,
+            Kind::HAdd2 | Kind::HMul2 => ampere && self.bit(85),
+            Kind::HSet2 | Kind::HSetP2 => ampere && self.bit(65),
+            Kind::Lea => self.bit(73) && !self.bit(80),
+            Kind::ULea => self.bit(73),
+            Kind::I2F if base == 0x45 => matches!(self.get(ROUND_FIELD), 1 | 2),
+            // The slow variants are for 64 bits on either side, and only for those.
+            Kind::I2F | Kind::F2I => any_f64(75, 84) != wide,
+            Kind::F2F => {
+                let [to, from] = [75, 84].map(|at| self.get(Field::new(at + 2, at)) == 3);
+                (to != from) != wide || (to && from)
+            }
+            Kind::Frnd => (self.get(Field::new(76, 75)) == 3) != wide,
+            _ => false,
+        }
+    }
+
     /// The instruction, if it is arithmetic.
     pub(super) fn math(&mut self) -> Option<Op> {
         let kind = self.from.row.kind;
+        if self.impossible(kind) {
+            return None;
+        }
         self.float_math(kind)
             .or_else(|| self.integer_math(kind))
             .or_else(|| self.wide_math(kind))
@@ -438,7 +483,8 @@ impl Lowering<'_> {
                 let from = self.integer(Field::new(85, 84), 74);
                 let d = self.dst(wide(to == Float::F64));
                 let b = self.operand(Slot::B, wide(from.bits == 64));
-                if from.bits >= 32 && part != 0 && b.from != From::Imm {
+                let parts = if from.bits >= 32 { 1 } else { 32 / from.bits };
+                if u32::from(part) >= parts && b.from != From::Imm {
                     return None;
                 }
                 let plain = from == Integer { bits: 32, signed: true };
@@ -500,9 +546,12 @@ impl Lowering<'_> {
     }
 
     /// Whether a 16-bit source is the upper half.
-    fn high(&self, source: Float) -> bool {
+    fn high(&mut self, source: Float) -> bool {
         // In an immediate the bit belongs to the number.
-        self.form() != 4 && self.bit(60) && matches!(source, Float::F16 | Float::Bf16)
+        let set = self.form() != 4 && self.bit(60);
+        let half = matches!(source, Float::F16 | Float::Bf16);
+        self.broken |= set && !half;
+        set && half
     }
 
     fn tensor(&mut self, kind: Kind) -> Option<Op> {

@@ -23,7 +23,7 @@ impl Lowering<'_> {
             base: self.reg(24, 2),
             uniform: self.upair(addend),
             scale: 0,
-            offset: OFFSET24.signed(self.from.word) as i32,
+            offset: self.from.displacement(uniform) as i32,
         }
     }
 

@@ -23,11 +23,7 @@ pub(crate) fn lower(decoded: &Decoded) -> Result<Inst, Illegal> {
     let (index, not) = decoded.guard();
     Ok(Inst {
         op,
-        guard: Pred {
-            index,
-            not,
-            uniform: decoded.row.uniform() || matches!(decoded.row.kind, Kind::UMov | Kind::Uldc),
-        },
+        guard: Pred { index, not, uniform: decoded.uniform_guard() },
         registers: lowering.top,
     })
 }

@@ -17,6 +17,8 @@ pub(crate) const SLOT32_IMM: Field = Field::new(63, 32);
 pub(crate) const SLOT64_REG: Field = Field::new(71, 64);
 pub(crate) const SLOT64_UREG: Field = Field::new(69, 64);
 pub(crate) const CONST_OFFSET: Field = Field::new(53, 38);
+/// Where the offset must be a multiple of four.
+pub(crate) const CONST_WORDS: Field = Field::new(53, 40);
 pub(crate) const CONST_BANK: Field = Field::new(58, 54);
 /// Marks a uniform register in the slot (and every uniform row).
 pub(crate) const UNIFORM: Field = Field::bit(91);
@@ -33,6 +35,8 @@ pub(crate) const SLOT64_HALVES: Field = Field::new(82, 81);
 pub(crate) const SLOT64_HALF_ABS: Field = Field::bit(83);
 pub(crate) const SLOT64_HALF_NEG: Field = Field::bit(84);
 
+/// The offset of a load that has no uniform register.
+pub(crate) const OFFSET32: Field = Field::new(63, 32);
 pub(crate) const OFFSET24: Field = Field::new(63, 40);
 pub(crate) const SCALE: Field = Field::new(79, 78);
 pub(crate) const SPECIAL: Field = Field::new(79, 72);
@@ -187,6 +191,28 @@ pub(crate) const ORDER: Modifier = field(
         "CONSTANT.GPU",
     ],
 );
+pub(crate) const STORE_ORDER: Modifier = field(
+    80,
+    77,
+    &[
+        "",
+        "CONSTANT.PRIVATE",
+        "CONSTANT.CTA",
+        "CONSTANT.CTA.PRIVATE",
+        "STRONG.SM.PRIVATE",
+        "STRONG.SM",
+        "STRONG.GPU.PRIVATE",
+        "STRONG.GPU",
+        "MMIO.GPU",
+        "CONSTANT.SM",
+        "STRONG.SYS",
+        "CONSTANT.SM.PRIVATE",
+        "MMIO.SYS",
+        "CONSTANT.VC",
+        "CONSTANT.VC.PRIVATE",
+        "CONSTANT.GPU",
+    ],
+);
 pub(crate) const EVICTION: Modifier = field(86, 84, &["EF", "", "EL", "LU", "EU", "NA"]);
 pub(crate) const PREFETCH: Modifier = field(69, 68, &["", "LTC64B", "LTC128B", "LTC256B"]);
 pub(crate) const ATOM_OP: Modifier =
@@ -314,3 +340,4 @@ pub(crate) const SHUFFLE_CLAMP: Field = Field::new(52, 40);
 pub(crate) const SHUFFLE_LANE: Field = Field::new(57, 53);
 /// The comparisons of packed halves have their format bit in the unused slot.
 pub(crate) const BF16_65: Modifier = flag(65, &["", "BF16_V2"]);
+pub(crate) const CAS_ONLY: Modifier = flag(87, &["CAS", "-"]);

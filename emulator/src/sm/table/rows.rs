@@ -58,7 +58,7 @@ const GLOBAL_UR64: Operand = Global { ur: Some(64) };
 const ATOM_UR: Operand = Global { ur: Some(64) };
 const SHARED: Operand = Window { ur: None, scaled: true };
 const LOAD: &[Modifier] = &[WIDE_ADDRESS, EVICTION, PREFETCH, ACCESS, ORDER];
-const STORE: &[Modifier] = &[WIDE_ADDRESS, EVICTION, ACCESS, ORDER];
+const STORE: &[Modifier] = &[WIDE_ADDRESS, EVICTION, ACCESS, STORE_ORDER];
 
 macro_rules! rows {
     ($($kind:ident),* $(,)? ; $table:expr) => {
@@ -121,8 +121,8 @@ rows! {
     row("ISETP", Kind::ISetP, Alu(0x00c, TWO), Integer, &[COMPARE3, UNSIGNED, COMBINE, EXTENDED_72], &[P0_SHOWN, P1_SHOWN, A(Mods::None), B32(Mods::None), COND, P(68, 71, If(72))]),
     row("POPC", Kind::Popc, Alu(0x109, TWO), Integer, &[], &[Dst, B32(Mods::Not)]),
     row("FLO", Kind::Flo, Alu(0x100, TWO), Integer, &[UNSIGNED, SIGN_SHIFT], &[Dst, P0, B32(Mods::Not)]),
-    row("BREV", Kind::Brev, Alu(0x101, TWO), Integer, &[], &[Dst, B32(Mods::Not)]),
-    only(Sm90, row("VIADD", Kind::VIAdd, Alu(0x036, TWO), Integer, &[ADD_PAIR], &[Dst, A(Mods::Neg), B32(Mods::Neg)])),
+    row("BREV", Kind::Brev, Alu(0x101, TWO), Integer, &[], &[Dst, B32(Mods::None)]),
+    only(Sm90, row("VIADD", Kind::VIAdd, Alu(0x036, TWO), Integer, &[ADD_PAIR], &[Dst, A(Mods::None), B32(Mods::Neg)])),
     only(Sm90, row("VIADDMNMX", Kind::VIAddMnMx, Alu(0x046, THREE), Integer, &[PAIR_TYPE, RELU_76], &[Dst, A(Mods::None), B(Mods::Neg), C(Mods::None), COND, Hint(Field::new(86, 81))])),
     only(Sm90, row("VIMNMX", Kind::VIMnMx, Alu(0x048, TWO), Integer, &[PAIR_TYPE, RELU_76], &[Dst, A(Mods::None), B32(Mods::None), COND, ones(86, 81)])),
     // Double precision.
@@ -176,11 +176,11 @@ rows! {
     row("ULEA", Kind::ULea, Uniform(0x091, UNI), Integer, &[HIGH, CARRY, LEA_SIGN], &[UDst, UP0, A(Mods::Neg), B(Mods::Neg), C(Mods::None), Number(SHIFT), UP(87, 90, If(74))]),
     row("ULOP3.LUT", Kind::ULop3, Uniform(0x092, UNI), Integer, &[PAND], &[UP0, UDst, A(Mods::None), B(Mods::None), C(Mods::None), Number(LUT), UP(87, 90, Always)]),
     row("USHF", Kind::UShf, Uniform(0x099, f(&[1, 2, 4])), Integer, &[SHIFT_DIRECTION, WRAP, SHIFT_TYPE, HIGH], &[UDst, A(Mods::None), B(Mods::None), C(Mods::None)]),
-    row("UPRMT", Kind::UPrmt, Uniform(0x096, f(&[1, 2, 4])), Integer, &[PERMUTE], &[UDst, A(Mods::None), B(Mods::None), C(Mods::None)]),
+    row("UPRMT", Kind::UPrmt, Uniform(0x096, f(&[1, 4])), Integer, &[], &[UDst, A(Mods::None), B(Mods::None), C(Mods::None)]),
     row("USEL", Kind::USel, Uniform(0x087, UNI), Integer, &[], &[UDst, A(Mods::None), B32(Mods::None), UP(87, 90, Always)]),
     row("UISETP", Kind::UISetP, Uniform(0x08c, UNI), Integer, &[COMPARE3, UNSIGNED, COMBINE, EXTENDED_72], &[UPDst(81, Always), UPDst(84, Always), A(Mods::None), B32(Mods::None), UP(87, 90, Always), UP(68, 71, If(72))]),
     row("UFLO", Kind::UFlo, Uniform(0x0bd, REGS), Integer, &[UNSIGNED, SIGN_SHIFT], &[UDst, UP0, B32(Mods::Not)]),
-    row("UBREV", Kind::UBrev, Uniform(0x0be, REGS), Integer, &[], &[UDst, B32(Mods::Not)]),
+    row("UBREV", Kind::UBrev, Uniform(0x0be, REGS), Integer, &[], &[UDst, B32(Mods::None)]),
     row("UPOPC", Kind::UPopc, Uniform(0x0bf, REGS), Integer, &[], &[UDst, B32(Mods::Not)]),
     row("UPLOP3.LUT", Kind::UPlop3, Whole(0x89c), Integer, &[], &[UPDst(81, Always), UPDst(84, Always), UP(87, 90, Always), UP(77, 80, Always), PThird, Table1, Table2]),
     // Constants.
@@ -188,23 +188,19 @@ rows! {
     row("ULDC", Kind::Uldc, Whole(0xab9), Integer, &[CONSTANT_ACCESS], &[UDst, Constant]),
     // Global memory.
     row("LDG", Kind::Ldg, Whole(0x981), Integer, LOAD, &[PDst(81, NotTrue), Dst, GLOBAL_UR32, PInverted(64, 67, false), UniformAddress]),
-    row("LDG", Kind::Ldg, Whole(0x381), Integer, LOAD, &[PDst(81, NotTrue), Dst, Global { ur: None }, PInverted(64, 67, false)]),
     row("LD", Kind::Ld, Whole(0x980), Integer, LOAD, &[Dst, GLOBAL_UR32, PInverted(64, 67, false), UniformAddress]),
-    row("LD", Kind::Ld, Whole(0x380), Integer, LOAD, &[Dst, Global { ur: None }, PInverted(64, 67, false)]),
     row("STG", Kind::Stg, Whole(0x986), Integer, STORE, &[GLOBAL_UR64, Reg(32), UniformAddress]),
-    row("STG", Kind::Stg, Whole(0x386), Integer, STORE, &[Global { ur: None }, Reg(32)]),
     row("ST", Kind::St, Whole(0x985), Integer, STORE, &[GLOBAL_UR64, Reg(32), UniformAddress]),
-    row("ST", Kind::St, Whole(0x385), Integer, STORE, &[Global { ur: None }, Reg(32)]),
-    only(Sm87, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), ones(91, 91)])),
-    only(Sm90, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), ones(91, 91)])),
-    only(Sm87, row("ATOM", Kind::Atom, Whole(0x98a), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), ones(91, 91)])),
-    only(Sm90, row("ATOM", Kind::Atom, Whole(0x98a), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), ones(91, 91)])),
-    only(Sm90, row("ATOMG", Kind::AtomgFloat, Whole(0x9a3), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), ones(91, 91)])),
-    only(Sm87, row("RED", Kind::Red, Whole(0x98e), Integer, &[WIDE_ADDRESS, RED_OP, EVICTION, ATOM_TYPE_87, ORDER], &[ATOM_UR, Reg(32), UniformAddress, Hint(DESCRIPTOR)])),
-    only(Sm90, row("REDG", Kind::Red, Whole(0x98e), Integer, &[WIDE_ADDRESS, RED_OP, EVICTION, ATOM_TYPE_90, ORDER], &[ATOM_UR, Reg(32), UniformAddress, Hint(DESCRIPTOR)])),
-    only(Sm90, row("REDG", Kind::RedFloat, Whole(0x9a6), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, ORDER], &[ATOM_UR, Reg(32), UniformAddress])),
-    row("ATOMG", Kind::AtomgCas, Whole(0x3a9), Integer, &[WIDE_ADDRESS, CAS_KIND, EVICTION, CAS_TYPE, ORDER], &[P0_SHOWN, Dst, Global { ur: None }, Reg(32), Reg(64)]),
-    row("ATOM", Kind::AtomCas, Whole(0x38b), Integer, &[WIDE_ADDRESS, CAS_KIND, EVICTION, CAS_TYPE, ORDER], &[P0_SHOWN, Dst, Global { ur: None }, Reg(32), Reg(64)]),
+    only(Sm87, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
+    only(Sm90, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
+    only(Sm87, row("ATOM", Kind::Atom, Whole(0x98a), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
+    only(Sm90, row("ATOM", Kind::Atom, Whole(0x98a), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
+    only(Sm90, row("ATOMG", Kind::AtomgFloat, Whole(0x9a3), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
+    only(Sm87, row("RED", Kind::Red, Whole(0x98e), Integer, &[WIDE_ADDRESS, RED_OP, EVICTION, ATOM_TYPE_87, STORE_ORDER], &[ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 2), UniformAddress])),
+    only(Sm90, row("REDG", Kind::Red, Whole(0x98e), Integer, &[WIDE_ADDRESS, RED_OP, EVICTION, ATOM_TYPE_90, STORE_ORDER], &[ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 2), UniformAddress])),
+    only(Sm90, row("REDG", Kind::RedFloat, Whole(0x9a6), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, STORE_ORDER], &[ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 2), UniformAddress])),
+    row("ATOMG", Kind::AtomgCas, Whole(0x3a9), Integer, &[WIDE_ADDRESS, CAS_ONLY, EVICTION, CAS_TYPE, STORE_ORDER], &[P0_SHOWN, Dst, Global { ur: None }, Reg(32), Reg(64)]),
+    row("ATOM", Kind::AtomCas, Whole(0x38b), Integer, &[WIDE_ADDRESS, CAS_KIND, EVICTION, CAS_TYPE, STORE_ORDER], &[P0_SHOWN, Dst, Global { ur: None }, Reg(32), Reg(64)]),
     row("CCTL", Kind::Cctl, Whole(0x98f), Integer, &[CACHE_WIDE, CACHE_KIND, CACHE_OP], &[CacheLine]),
     row("QSPC", Kind::Qspc, Whole(0x3aa), Integer, &[WIDE_ADDRESS, SPACE], &[P0_SHOWN, Dst, Global { ur: None }]),
     row("LDGSTS.E", Kind::Ldgsts, Whole(0xfae), Integer, &[BYPASS, EVICTION, COPY_PREFETCH, COPY_SIZE, ZERO_FILL, COPY_ORDER], &[CopyTarget, CopySource, WHEN, ones(70, 70), ones(91, 91)]),
@@ -218,7 +214,8 @@ rows! {
     row("STL", Kind::Stl, Whole(0x387), Integer, &[EVICTION, ACCESS], &[Window { ur: None, scaled: false }, Reg(32)]),
     row("ATOMS", Kind::Atoms, Whole(0x38c), Integer, &[ATOM_OP, ATOMS_TYPE], &[Dst, SHARED, Reg(32)]),
     row("ATOMS", Kind::Atoms, Whole(0x98c), Integer, &[ATOM_OP, ATOMS_TYPE], &[Dst, Window { ur: Some(64), scaled: true }, Reg(32)]),
-    row("ATOMS.POPC.INC.32", Kind::AtomsCount, Whole(0xf8c), Integer, &[], &[Dst, Window { ur: Some(64), scaled: true }, Hint(Field::bit(87)), Fixed(Field::new(90, 88), 5)]),
+    only(Sm87, row("ATOMS.POPC.INC.32", Kind::AtomsCount, Whole(0xf8c), Integer, &[], &[Dst, Window { ur: Some(64), scaled: true }, Fixed(Field::new(90, 87), 10)])),
+    only(Sm90, row("ATOMS.POPC.INC.32", Kind::AtomsCount, Whole(0xf8c), Integer, &[], &[Dst, Window { ur: Some(64), scaled: true }, Fixed(Field::new(90, 87), 11)])),
     row("ATOMS", Kind::AtomsCas, Whole(0x38d), Integer, &[SHARED_CAS_KIND, CAS_TYPE], &[Dst, SHARED, Reg(32), Reg(64)]),
     // Order and waiting.
     row("MEMBAR", Kind::Membar, Whole(0x992), Integer, &[FENCE, FENCE_SCOPE], &[]),
