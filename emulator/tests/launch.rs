@@ -1,11 +1,16 @@
 //! Programs of their own under the software Orin: how they start, and how they end.
 
+mod common;
+
 use std::ffi::OsString;
 use std::io::{self, ErrorKind};
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
 use emulator::{Options, Unavailable, launch, run};
+use ioctl_defs::nvgpu::channel::{
+    NVGPU_IOCTL_CHANNEL_GET_USER_SYNCPOINT, nvgpu_get_user_syncpoint_args,
+};
 
 fn shell(script: &str) -> io::Result<ExitStatus> {
     let arguments: [OsString; 2] = ["-c".into(), script.into()];
@@ -41,12 +46,12 @@ fn a_missing_program_is_not_found() {
 #[test]
 fn descendants_are_waited_for_and_served() {
     // The shell ends first; what it left behind still finds the nodes, and says so by a file.
-    let witness = std::path::Path::new(env!("CARGO_TARGET_TMPDIR")).join("descendant");
-    let _ = std::fs::remove_file(&witness);
-    let witness = witness.to_str().unwrap();
-    let status = shell(&format!("(sleep 0.3; test -c /dev/nvmap && : > {witness}) & exit 7"));
+    let witness = std::env::temp_dir().join(format!("doorbell-{}", std::process::id()));
+    let path = witness.to_str().unwrap();
+    let status = shell(&format!("(sleep 0.3; test -c /dev/nvmap && : > {path}) & exit 7"));
     assert_eq!(status.unwrap().code(), Some(7));
-    assert!(std::path::Path::new(witness).exists());
+    assert!(witness.exists());
+    std::fs::remove_file(witness).unwrap();
 }
 
 #[test]
@@ -92,4 +97,25 @@ fn a_program_under_a_board_cannot_have_another() {
     let error = run(Options::default(), |_| shell("exit 0").unwrap_err()).unwrap();
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<Unavailable>());
     assert!(inner.is_some(), "{error:?}");
+}
+
+#[test]
+fn what_would_crash_a_board_ends_the_program() {
+    // Asking for a syncpoint before there is an address space crashes the real kernel.
+    if std::env::var_os("DOORBELL_TEST_CRASH").is_some() {
+        run(Options::default(), |_| {
+            let channel = common::open_channel(&common::open(common::CTRL)).unwrap();
+            let mut args = nvgpu_get_user_syncpoint_args::default();
+            let _ = common::ioctl(&channel, NVGPU_IOCTL_CHANNEL_GET_USER_SYNCPOINT, &mut args);
+        })
+        .unwrap();
+        return;
+    }
+    let name = "what_would_crash_a_board_ends_the_program";
+    let mut itself = std::process::Command::new(std::env::current_exe().unwrap());
+    let itself = itself.args(["--exact", name]).env("DOORBELL_TEST_CRASH", "1");
+    let output = itself.output().unwrap();
+    assert_eq!(output.status.signal(), Some(libc::SIGABRT), "{output:?}");
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(said.lines().any(|line| line.starts_with("software Orin: ")), "{said}");
 }

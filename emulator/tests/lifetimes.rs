@@ -7,6 +7,10 @@ use std::thread;
 
 use common::*;
 use emulator::{Board, Options, run};
+use ioctl_defs::nvgpu::channel::{
+    NVGPU_IOCTL_CHANNEL_GET_USER_SYNCPOINT, nvgpu_get_user_syncpoint_args,
+};
+use nix::sys::signal::Signal;
 use nix::sys::wait::{WaitStatus, waitpid};
 use nix::unistd::{ForkResult, fork};
 
@@ -176,6 +180,20 @@ fn a_program_without_descriptors_left_gets_emfile() {
             drop(all.pop());
             open_channel(&ctrl).unwrap();
         }));
+    });
+}
+
+#[test]
+fn a_child_that_would_crash_a_board_ends_alone() {
+    on_a_board(|_| {
+        let pid = child(|| {
+            let channel = open_channel(&open(CTRL)).unwrap();
+            let mut args = nvgpu_get_user_syncpoint_args::default();
+            let _ = ioctl(&channel, NVGPU_IOCTL_CHANNEL_GET_USER_SYNCPOINT, &mut args);
+        });
+        let ended = waitpid(pid, None).unwrap();
+        assert!(matches!(ended, WaitStatus::Signaled(_, Signal::SIGABRT, _)), "{ended:?}");
+        open_channel(&open(CTRL)).unwrap();
     });
 }
 

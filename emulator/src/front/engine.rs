@@ -59,7 +59,7 @@ pub fn run(shared: &Shared) {
 struct Engine {
     changes: u32,
     pages: Vec<Arc<Memory>>,
-    /// Channels that exist; none when that has to be found out again.
+    /// Channels that exist; none while that has to be found out.
     channels: Option<Vec<u32>>,
 }
 

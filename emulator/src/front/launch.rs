@@ -9,6 +9,7 @@ use std::io::{self, ErrorKind, IoSliceMut};
 use std::mem::{MaybeUninit, size_of};
 use std::os::fd::{AsRawFd, FromRawFd, OwnedFd, RawFd};
 use std::os::unix::process::{CommandExt, ExitStatusExt};
+use std::path::Path;
 use std::process::{Command, ExitStatus};
 use std::ptr;
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -53,18 +54,27 @@ pub fn launch(options: Options, program: &OsStr, args: &[OsString]) -> io::Resul
     // Its end of the line goes, so that this end hears when the nurse's does.
     drop(command);
     let listener = receive_listener(&ours)?;
-    let mut nurse = spawned.map_err(|error| {
-        let what = match error.kind() {
-            ErrorKind::NotFound => "there is no such program".to_owned(),
-            _ => error.to_string(),
-        };
-        io::Error::new(error.kind(), format!("cannot run {program:?}: {what}"))
+    let mut nurse = spawned.map_err(|error| match error.kind() {
+        ErrorKind::NotFound => is_missing(program),
+        // Also the answer when a folder of PATH may not be searched.
+        ErrorKind::PermissionDenied if is_nowhere(program) => is_missing(program),
+        kind => io::Error::new(kind, format!("cannot run {program:?}: {error}")),
     })?;
     front.attend(listener.ok_or(ErrorKind::UnexpectedEof)?);
     let status = receive_status(&ours);
     front.wait(None);
     nurse.wait()?;
     status
+}
+
+fn is_missing(program: &OsStr) -> io::Error {
+    io::Error::new(ErrorKind::NotFound, format!("cannot run {program:?}: there is no such program"))
+}
+
+fn is_nowhere(program: &OsStr) -> bool {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let by_name = Path::new(program).components().count() == 1;
+    by_name && !std::env::split_paths(&path).any(|folder| folder.join(program).exists())
 }
 
 /// Everything that the new processes need, made before the fork: after it, in the child of a process with

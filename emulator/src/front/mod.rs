@@ -72,7 +72,7 @@ pub struct Shared {
     callers: AtomicU32,
     /// The page of registers of each open ctrl file.
     pages: Mutex<Vec<Arc<Memory>>>,
-    /// Counts changes of the pages and of the set of channels.
+    /// Counts changes of the pages, and channels that are new.
     changes: AtomicU32,
     stop: AtomicBool,
     pub record: Record,
@@ -98,16 +98,19 @@ impl Shared {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Tells the GPU's thread which pages there are now. A new one is not with the program yet.
-    fn publish_pages(&self, machine: &Machine) {
+    /// Writes down which pages there are now; whether that has changed. A new one is not with the program
+    /// yet.
+    fn publish_pages(&self, machine: &Machine) -> bool {
         let mut pages = self.pages();
-        let now = machine.nodes.doorbell_pages();
-        let now: Vec<_> = now.map(Arc::clone).collect();
-        for page in now.iter().filter(|page| !pages.iter().any(|old| Arc::ptr_eq(old, page))) {
+        let now: Vec<_> = machine.nodes.doorbell_pages().map(Arc::clone).collect();
+        let new = now.iter().filter(|page| !pages.iter().any(|old| Arc::ptr_eq(old, page)));
+        let changed = now.len() != pages.len() || new.clone().next().is_some();
+        new.for_each(|page| {
             page.store_u32(usermode::DOORBELL, SILENT);
             page.store_u64(usermode::TIME_0, machine.gpu.time_ns());
-        }
+        });
         *pages = now;
+        changed
     }
 }
 

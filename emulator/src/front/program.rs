@@ -1,5 +1,6 @@
 //! The program that waits in a call, as the supervisor reaches it: its memory, its descriptors.
 
+use std::cell::OnceCell;
 use std::fs;
 use std::io::{IoSlice, IoSliceMut};
 use std::os::fd::AsFd;
@@ -25,7 +26,9 @@ pub struct Program<'a> {
     call: &'a Call,
     listener: &'a Listener,
     closings: &'a mut Closings,
-    process: u32,
+    /// A process that may well be the thread's.
+    guess: u32,
+    process: OnceCell<u32>,
     /// Whether it shares this address space, or had a copy of it when it was forked.
     in_process: bool,
     /// Descriptors that it was given during this call.
@@ -33,7 +36,7 @@ pub struct Program<'a> {
 }
 
 impl<'a> Program<'a> {
-    /// `guess` is a process that may well be the thread's: that of the call before.
+    /// `guess` is a process that may well be the thread's: that of an earlier call.
     pub fn new(
         call: &'a Call,
         listener: &'a Listener,
@@ -41,8 +44,8 @@ impl<'a> Program<'a> {
         guess: u32,
         in_process: bool,
     ) -> Program<'a> {
-        let process = process_of(call.thread, guess).unwrap_or(call.thread);
-        Program { call, listener, closings, process, in_process, installed: Vec::new() }
+        let (process, installed) = (OnceCell::new(), Vec::new());
+        Program { call, listener, closings, guess, process, in_process, installed }
     }
 
     fn thread(&self) -> Pid {
@@ -120,7 +123,7 @@ impl<'a> Program<'a> {
 
     fn descriptor_limit(&self) -> Result<u64, Errno> {
         let mut limit = libc::rlimit { rlim_cur: 0, rlim_max: 0 };
-        let process = self.process as i32;
+        let process = self.process() as i32;
         // SAFETY: asks for the limit only, and `limit` is alive and of the size the call fills.
         Errno::result(unsafe {
             libc::prlimit(process, libc::RLIMIT_NOFILE, std::ptr::null(), &raw mut limit)
@@ -172,7 +175,8 @@ fn parse_mapping(line: &str) -> Option<(std::ops::Range<u64>, Identity)> {
 
 impl Caller for Program<'_> {
     fn process(&self) -> u32 {
-        self.process
+        let thread = self.call.thread;
+        *self.process.get_or_init(|| process_of(thread, self.guess).unwrap_or(thread))
     }
 
     fn read(&mut self, addr: u64, out: &mut [u8]) -> Result<(), Errno> {
@@ -216,7 +220,7 @@ impl Caller for Program<'_> {
     }
 
     fn close(&mut self, fd: i32) {
-        if self.process == std::process::id() {
+        if self.process() == std::process::id() {
             // SAFETY: the program asked for it. The emulator's own descriptors are not among those that
             // it was given, and only these are looked up here.
             unsafe { libc::close(fd) };

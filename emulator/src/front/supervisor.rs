@@ -21,7 +21,13 @@ use crate::nodes::{Caller, Nodes, Refusal, Resolved};
 
 /// Requests that the kernel itself answers for any file, before its driver sees them: close-on-exec on and
 /// off, non-blocking, asynchronous, size.
-const GENERIC_REQUESTS: [u32; 5] = [0x5450, 0x5451, 0x5421, 0x5452, 0x5460];
+const GENERIC_REQUESTS: [u32; 5] = [
+    libc::FIOCLEX as u32,
+    libc::FIONCLEX as u32,
+    libc::FIONBIO as u32,
+    libc::FIOASYNC as u32,
+    0x5460,
+];
 
 #[derive(Debug)]
 pub struct Supervisor {
@@ -29,7 +35,7 @@ pub struct Supervisor {
     closings: Closings,
     engine: Thread,
     place: Place,
-    /// The process of the last call.
+    /// A process that has called.
     process: u32,
 }
 
@@ -87,8 +93,9 @@ impl Supervisor {
             machine.nodes.closed(&mut machine.gpu, file);
         }
         machine.settle(&self.shared.record);
-        self.shared.publish_pages(machine);
-        self.changed();
+        if self.shared.publish_pages(machine) {
+            self.changed();
+        }
     }
 
     /// Wakes the GPU's thread to look again at pages and channels.
@@ -114,9 +121,7 @@ impl Supervisor {
 
     fn program<'a>(&'a mut self, listener: &'a Listener, call: &'a Call) -> Program<'a> {
         let here = self.place == Place::Here;
-        let program = Program::new(call, listener, &mut self.closings, self.process, here);
-        self.process = program.process();
-        program
+        Program::new(call, listener, &mut self.closings, self.process, here)
     }
 
     /// The path of the board that a call is about.
@@ -149,15 +154,17 @@ impl Supervisor {
             let machine = &mut *shared.machine();
             let opened = machine.nodes.open(&mut machine.gpu, &mut program, path, flags);
             machine.settle(&shared.record);
-            shared.publish_pages(machine);
-            Ok((opened?, flags & libc::O_CLOEXEC != 0))
+            let new_page = shared.publish_pages(machine);
+            Ok((opened?, flags & libc::O_CLOEXEC != 0, new_page))
         });
         // If the program is not there to take the descriptor, the file closes as it would with it.
-        let result = opened.and_then(|(handoff, cloexec)| {
+        let result = opened.and_then(|(handoff, cloexec, new_page)| {
+            if new_page {
+                self.changed();
+            }
             let fd = self.closings.watch(handoff)?;
             listener.answer_with_fd(call, fd.as_fd(), cloexec)
         });
-        self.changed();
         if let Err(errno) = result {
             listener.answer(call, Answer::Error(errno));
         }
@@ -184,6 +191,7 @@ impl Supervisor {
             result
         };
         let (process, installed) = (program.process(), program.installed);
+        self.process = process;
         shared.record.count_ioctl();
         shared.record.call(|| {
             let name = ioctl_defs::lookup(request)
