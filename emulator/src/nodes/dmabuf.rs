@@ -1,6 +1,8 @@
 //! Buffers: what an nvmap handle stands for, and what a dmabuf descriptor lets others hold on to.
 
+use std::fs::File as HostFile;
 use std::io;
+use std::os::fd::AsRawFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock};
 
@@ -121,9 +123,8 @@ impl Nodes {
         let memory = buffer.bytes().map_err(|_| Errno::ENOMEM)?;
         let mut fd = memory.reopen().map_err(|_| Errno::ENFILE)?;
         if read_only {
-            use std::os::fd::AsRawFd;
             let path = format!("/proc/self/fd/{}", fd.as_raw_fd());
-            fd = std::fs::File::open(path).map_err(|_| Errno::ENFILE)?.into();
+            fd = HostFile::open(path).map_err(|_| Errno::ENFILE)?.into();
         }
         let new = self.files.insert(buffer.file, File::Dmabuf(Arc::clone(buffer))).is_none();
         let handoff = Handoff { file: buffer.file, fd, watch: Watch::Memory(memory) };
