@@ -117,10 +117,6 @@ impl<'m> Span<'m> {
         self.base
     }
 
-    pub(crate) fn len(&self) -> u64 {
-        self.len
-    }
-
     pub(crate) fn writable(&self) -> bool {
         self.writable
     }

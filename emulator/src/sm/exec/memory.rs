@@ -96,32 +96,34 @@ pub(crate) fn load_global(
         let access = Access { width, space: Space::Global };
         return load_lanes(w, e, exec, d, &addresses, access);
     };
-    let mut out = [0; 32];
-    match width {
-        Width::U8 => places.each::<AtomicU8>(|l, v| out[l] = v.into()),
-        Width::S8 => places.each::<AtomicU8>(|l, v| out[l] = v as i8 as u32),
-        Width::U16 => places.each::<AtomicU16>(|l, v| out[l] = v.into()),
-        Width::S16 => places.each::<AtomicU16>(|l, v| out[l] = v as i16 as u32),
-        Width::W32 => places.each::<AtomicU32>(|l, v| out[l] = v),
-        Width::W64 => {
-            let mut high = [0; 32];
-            places.each::<AtomicU64>(|l, v| (out[l], high[l]) = (v as u32, (v >> 32) as u32));
-            write_rows(w, d, exec, &[out, high]);
-            return Ok(Flow::Next);
+    // Straight into the registers: a copy on the way would wait for 32 narrow stores to be read as wide
+    // ones. Only the lanes of `exec` are given.
+    if width.registers() == 1 || d == SINK {
+        let row = &mut w.regs[d as usize];
+        match width {
+            Width::U8 => places.each::<AtomicU8>(|l, v| row[l] = v.into()),
+            Width::S8 => places.each::<AtomicU8>(|l, v| row[l] = v as i8 as u32),
+            Width::U16 => places.each::<AtomicU16>(|l, v| row[l] = v.into()),
+            Width::S16 => places.each::<AtomicU16>(|l, v| row[l] = v as i16 as u32),
+            Width::W32 => places.each::<AtomicU32>(|l, v| row[l] = v),
+            // Checked, and wanted by nobody.
+            Width::W64 | Width::W128 => {}
         }
-        Width::W128 => {
-            let mut rows = [[0; 32]; 4];
-            places.each::<[AtomicU64; 2]>(|l, v| {
-                for (n, half) in v.into_iter().enumerate() {
-                    rows[n * 2][l] = half as u32;
-                    rows[n * 2 + 1][l] = (half >> 32) as u32;
-                }
-            });
-            write_rows(w, d, exec, &rows);
-            return Ok(Flow::Next);
-        }
+    } else if width == Width::W64 {
+        let rows = &mut w.regs[d as usize..d as usize + 2];
+        places.each::<AtomicU64>(|l, v| {
+            rows[0][l] = v as u32;
+            rows[1][l] = (v >> 32) as u32;
+        });
+    } else {
+        let rows = &mut w.regs[d as usize..d as usize + 4];
+        places.each::<[AtomicU64; 2]>(|l, v| {
+            for (n, half) in v.into_iter().enumerate() {
+                rows[n * 2][l] = half as u32;
+                rows[n * 2 + 1][l] = (half >> 32) as u32;
+            }
+        });
     }
-    w.write(d, exec, &out);
     Ok(Flow::Next)
 }
 

@@ -55,22 +55,10 @@ impl Arena {
         at
     }
 
-    pub(super) fn put64(&self, words: &[u64]) -> u64 {
-        let halves: Vec<u32> = words.iter().flat_map(|w| [*w as u32, (*w >> 32) as u32]).collect();
-        self.put(&halves)
-    }
-
     pub(super) fn get(&self, at: u64, count: usize) -> Vec<u32> {
         self.read(at, count * 4)
             .chunks_exact(4)
             .map(|c| u32::from_le_bytes([c[0], c[1], c[2], c[3]]))
-            .collect()
-    }
-
-    pub(super) fn get64(&self, at: u64, count: usize) -> Vec<u64> {
-        self.get(at, count * 2)
-            .chunks_exact(2)
-            .map(|c| u64::from(c[0]) | u64::from(c[1]) << 32)
             .collect()
     }
 }

@@ -502,7 +502,7 @@ fn packed_halves() {
 fn votes_and_matches() {
     both(|arch| {
         let a: Vec<u32> = (0..THREADS as u32).map(|i| (i * 7 % 5).wrapping_sub(2)).collect();
-        let rows = apply(arch, "int", "vote_match", &[a.clone()], 16, &[]);
+        let rows = apply(arch, "int", "vote_match", std::slice::from_ref(&a), 16, &[]);
         for warp in 0..THREADS / 32 {
             let lanes = &a[warp * 32..warp * 32 + 32];
             let where_ = |f: &dyn Fn(i32) -> bool| {
@@ -591,7 +591,7 @@ fn diverges_and_collects() {
 fn calls_through_tables_and_recursion() {
     both(|arch| {
         let a = random(5, THREADS);
-        let rows = apply(arch, "mem", "calls", &[a.clone()], 3, &[]);
+        let rows = apply(arch, "mem", "calls", std::slice::from_ref(&a), 3, &[]);
         let f2 = |x: i32, y: i32| {
             let mut t = [0i32; 8];
             for i in 0..8i32 {
