@@ -13,13 +13,14 @@ use super::client::Client;
 use super::hint;
 use crate::addr::{GpuRange, GpuVa};
 use crate::driver::sys::{Mapping, refused};
+use crate::driver::{LOCAL_WINDOW, SHARED_WINDOW};
 use crate::error::{Error, Result};
 
 /// Programs and their heaps lie below, or far above; so do the pools of a libcuda in the process.
 const START: u64 = 0x10_0000_0000;
-/// The same end as on a Jetson. The 16 GiB above it stay free for the windows through which
-/// kernels see shared and local memory: nothing may be mapped inside those.
+/// The same end as on a Jetson: the windows of kernels lie above.
 const END: u64 = 0xfc_0000_0000;
+const _: () = assert!(END <= SHARED_WINDOW && END <= LOCAL_WINDOW);
 
 /// All that can be handed out.
 pub(crate) const ALL: GpuRange = match GpuRange::new(GpuVa::new(START), END - START) {

@@ -12,10 +12,12 @@ use ioctl_defs::rm::control::*;
 use super::addresses::Addresses;
 use super::client::Object;
 use super::event::Event;
+use super::gpu::text;
 use super::memory::{Place, Region, SharedPage};
 use super::space::Space;
+use crate::addr::GpuVa;
 use crate::driver::sys::Mapping;
-use crate::error::Result;
+use crate::error::{Fault, FaultKind, Result};
 
 /// A time-slice group: the channels that run, and die, together.
 #[derive(Debug)]
@@ -57,6 +59,8 @@ pub(crate) struct Channel {
     notifier: SharedPage,
     userd_offset: u64,
     token: u32,
+    /// What killed it, once asked for: RM tells only once.
+    fault: Option<Fault>,
 }
 
 /// What UVM maps for a channel's engine. More than any GPU here needs.
@@ -137,6 +141,7 @@ impl Channel {
             notifier,
             userd_offset,
             token: token.workSubmitToken,
+            fault: None,
         };
         Ok((channel, fd))
     }
@@ -172,19 +177,56 @@ impl Channel {
     }
 
     /// What killed the channel, if something did.
-    pub(crate) fn death(&self) -> Option<NvNotification> {
+    fn death(&self) -> Option<NvNotification> {
         // SAFETY: the notification lies in the page; any bytes are a valid one, and RM no longer
         // changes it once the status is set.
         let record = unsafe { self.notification().read_volatile() };
         (record.status == u16::MAX).then_some(record)
     }
 
-    /// Asks RM for the MMU fault of the channel. RM forgets it with that.
-    pub(crate) fn mmu_fault(&self) -> Result<NV906F_CTRL_GET_MMU_FAULT_INFO_PARAMS> {
-        let mut params = NV906F_CTRL_GET_MMU_FAULT_INFO_PARAMS::default();
-        self.channel.control(NV906F_CTRL_CMD_GET_MMU_FAULT_INFO, &mut params)?;
-        Ok(params)
+    pub(crate) fn is_dead(&self) -> bool {
+        self.death().is_some()
     }
+
+    /// What killed the channel, with all that RM can say about it.
+    pub(crate) fn fault(&mut self) -> Result<Option<Fault>> {
+        if self.fault.is_none() {
+            if let Some(death) = self.death() {
+                self.fault = Some(self.explain(death.info32)?);
+            }
+        }
+        Ok(self.fault.clone())
+    }
+
+    fn explain(&self, code: u32) -> Result<Fault> {
+        let kind = Fault::kind_of_code(code);
+        let (mut address, mut detail) = (None, None);
+        if kind == FaultKind::Mmu {
+            // Takes a millisecond, or twenty while RM recovers the graphics engine.
+            let mut info = NV906F_CTRL_GET_MMU_FAULT_INFO_PARAMS::default();
+            self.channel.control(NV906F_CTRL_CMD_GET_MMU_FAULT_INFO, &mut info)?;
+            let reason = text(&info.faultString);
+            if !reason.is_empty() {
+                address = Some(GpuVa::new(u64::from(info.addrHi) << 32 | u64::from(info.addrLo)));
+                detail = Some(in_words(&reason));
+            }
+        }
+        Ok(Fault { kind, code, channel: String::new(), address, detail })
+    }
+}
+
+/// RM's name of an MMU fault, and what it means.
+fn in_words(reason: &str) -> String {
+    let meaning = match reason {
+        "FAULT_PDE" | "FAULT_PDE_SIZE" | "FAULT_PTE" => "nothing is mapped there",
+        "FAULT_RO_VIOLATION" => "the mapping is read-only",
+        "FAULT_WO_VIOLATION" => "the mapping is write-only",
+        "FAULT_VA_LIMIT_VIOLATION" => "the address space does not reach that far",
+        "FAULT_PRIV_VIOLATION" => "the mapping is the driver's own",
+        "FAULT_ATOMIC_VIOLATION" => "the mapping does not allow atomics",
+        _ => return reason.to_owned(),
+    };
+    format!("{meaning} ({reason})")
 }
 
 /// That UVM knows a channel: without it RM does not schedule one whose addresses are UVM's.
@@ -218,4 +260,15 @@ impl Drop for Registration {
 
 fn start_of<T>(mapping: &Mapping) -> NonNull<T> {
     NonNull::new(mapping.as_ptr()).expect("mmap never returns null").cast()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn fault_reasons_are_explained_or_kept() {
+        assert_eq!(in_words("FAULT_PDE"), "nothing is mapped there (FAULT_PDE)");
+        assert_eq!(in_words("FAULT_COMPRESSION_FAILURE"), "FAULT_COMPRESSION_FAILURE");
+    }
 }

@@ -68,3 +68,20 @@ pub(crate) fn errno(call: &str, node: &str, errno: Errno) -> String {
         _ => "the driver did not accept the request; `dmesg` may say more".to_owned(),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn refusals_name_call_node_result_and_cure() {
+        let node = Node::open("/dev/null", errno).unwrap();
+        assert_eq!(check("SOME_CLASS", &node, NV_OK), Ok(()));
+        let refusal = check("SOME_CLASS", &node, NV_ERR_NO_MEMORY).unwrap_err().to_string();
+        for part in ["SOME_CLASS", "/dev/null", "NV_ERR_NO_MEMORY (0x51)", "nvidia-smi"] {
+            assert!(refusal.contains(part), "{refusal}");
+        }
+        let unknown = check("SOME_CLASS", &node, 0xdead).unwrap_err().to_string();
+        assert!(unknown.contains("an unknown result (0xdead)"), "{unknown}");
+    }
+}

@@ -24,7 +24,7 @@ use ioctl_defs::rm::control::*;
 use super::sys::exists;
 use super::{Allocation, ChannelId, ChannelPages, ClockPair, Driver, Engine, Info, Memory};
 use crate::addr::GpuVa;
-use crate::error::{Error, Fault, FaultKind, Result};
+use crate::error::{Error, Fault, Result};
 use channel::{Channel, Group};
 use client::Client;
 use gpu::{Gpu, text};
@@ -104,9 +104,7 @@ impl Rm {
             Engine::Compute => {
                 let dead = |group: &Arc<Group>| {
                     let members = channels.open.values();
-                    members
-                        .filter(|it| Arc::ptr_eq(it.group(), group))
-                        .any(|it| it.death().is_some())
+                    members.filter(|it| Arc::ptr_eq(it.group(), group)).any(Channel::is_dead)
                 };
                 if let Some(group) = channels.compute.upgrade().filter(|group| !dead(group)) {
                     return Ok(group);
@@ -139,6 +137,8 @@ impl Driver for Rm {
         let place = match memory {
             Memory::Device => Place::Video,
             Memory::Host => Place::Main,
+            // On an H200 an empty submission is done after 2.6 us; with commands in main memory it
+            // takes 3.3 us, with the ring there too 4.5 us.
             Memory::Command => Place::VideoForCpu,
         };
         let mut region = Region::new(&self.space, len, place)?;
@@ -188,19 +188,10 @@ impl Driver for Rm {
     }
 
     fn fault(&self, id: ChannelId) -> Result<Option<Fault>> {
-        let channels = self.channels();
-        let Some(channel) = channels.open.get(&id) else { return Ok(None) };
-        let Some(death) = channel.death() else { return Ok(None) };
-        let kind = Fault::kind_of_code(death.info32);
-        let mut fault =
-            Fault { kind, code: death.info32, channel: String::new(), address: None, detail: None };
-        if kind == FaultKind::Mmu {
-            let info = channel.mmu_fault()?;
-            let address = u64::from(info.addrHi) << 32 | u64::from(info.addrLo);
-            fault.address = Some(GpuVa::new(address));
-            fault.detail = Some(text(&info.faultString));
+        match self.channels().open.get_mut(&id) {
+            Some(channel) => channel.fault(),
+            None => Ok(None),
         }
-        Ok(Some(fault))
     }
 
     fn clock(&self) -> Result<ClockPair> {
