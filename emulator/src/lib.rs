@@ -39,6 +39,9 @@
 //! * The clock in the page of registers is written once per look at the doorbell: it lags by up to a
 //!   millisecond when nothing happens.
 //! * `fork` copies mappings that a real driver withholds from the child.
+//! * A signal whose handler does not restart calls may interrupt one that a real driver would not.
+//! * With [`run`] and [`Session`] the board's descriptors, two or three per open file, count against the
+//!   process's limit; and a forked child that goes on after its parent has no board, but waits for it.
 //! * Programs of 32 bits see no board.
 
 mod front;

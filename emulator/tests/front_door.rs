@@ -7,6 +7,7 @@ use std::os::fd::AsRawFd;
 use std::os::unix::fs::{FileTypeExt, MetadataExt};
 use std::path::Path;
 use std::ptr;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 use common::*;
@@ -159,8 +160,8 @@ fn mmap_follows_the_drivers_rules() {
         let buffer = program.buffer(8192);
         assert_eq!(errno(Mapping::with(&buffer.fd, 8192, 4096)), libc::EINVAL);
         let second = Mapping::with(&buffer.fd, 4096, 4096).unwrap();
-        second.u32(0).store(7, std::sync::atomic::Ordering::Relaxed);
-        assert_eq!(buffer.cpu.u32(4096).load(std::sync::atomic::Ordering::Relaxed), 7);
+        second.u32(0).store(7, Ordering::Relaxed);
+        assert_eq!(buffer.cpu.u32(4096).load(Ordering::Relaxed), 7);
     });
 }
 
@@ -225,4 +226,77 @@ fn calls_are_logged() {
     assert!(log[0].ends_with(&format!("open({CTRL}) = {ctrl}")), "{log:?}");
     let expected = format!("NVGPU_GPU_IOCTL_ALLOC_AS({ctrl}) = 0, gives {space}");
     assert!(log[1].ends_with(&expected), "{log:?}");
+}
+
+#[test]
+fn a_place_that_forbids_filters_is_told_apart() {
+    thread::spawn(|| {
+        // As a container does it: seccomp(2) itself gives EPERM, in this thread and what it starts.
+        let word = |code, k| libc::sock_filter { code, jt: 0, jf: 0, k };
+        let load_number = word(0x20, 0);
+        let unless_seccomp_skip =
+            libc::sock_filter { code: 0x15, jt: 0, jf: 1, k: libc::SYS_seccomp as u32 };
+        let refuse = word(0x06, libc::SECCOMP_RET_ERRNO | libc::EPERM as u32);
+        let allow = word(0x06, libc::SECCOMP_RET_ALLOW);
+        let mut words = [load_number, unless_seccomp_skip, refuse, allow];
+        let program = libc::sock_fprog { len: 4, filter: words.as_mut_ptr() };
+        // SAFETY: attributes of this thread; the kernel copies the program.
+        unsafe {
+            check(libc::prctl(libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)).unwrap();
+            let filter = libc::SECCOMP_MODE_FILTER as libc::c_ulong;
+            check(libc::prctl(libc::PR_SET_SECCOMP, filter, &raw const program)).unwrap();
+        }
+        let error = run(Options::default(), |_| ()).unwrap_err().to_string();
+        assert!(
+            error.contains("refuses a seccomp filter") && error.contains("not permitted"),
+            "{error}"
+        );
+        assert_eq!(error.lines().count(), 1);
+    })
+    .join()
+    .unwrap();
+}
+
+/// Whether a call that is being answered withstands signals; older kernels cannot say so.
+fn withstands_signals() -> bool {
+    let release = fs::read_to_string("/proc/sys/kernel/osrelease").unwrap();
+    let mut numbers = release.split('.').map(|number| number.parse::<u32>().unwrap_or(0));
+    (numbers.next(), numbers.next()) >= (Some(5), Some(19))
+}
+
+#[test]
+fn signals_do_not_repeat_calls() {
+    if !withstands_signals() {
+        println!("skipped: this kernel is older than 5.19");
+        return;
+    }
+    extern "C" fn nothing(_: libc::c_int) {}
+    // SAFETY: a handler that does nothing, for a signal that nothing else here uses.
+    unsafe {
+        let mut action: libc::sigaction = std::mem::zeroed();
+        action.sa_sigaction = nothing as extern "C" fn(libc::c_int) as usize;
+        action.sa_flags = libc::SA_RESTART;
+        check(libc::sigaction(libc::SIGUSR1, &raw const action, ptr::null_mut())).unwrap();
+    }
+    on_a_board(|_| {
+        // SAFETY: asks who this is.
+        let this = unsafe { libc::pthread_self() } as usize;
+        let ended = AtomicBool::new(false);
+        thread::scope(|scope| {
+            scope.spawn(|| {
+                while !ended.load(Ordering::Relaxed) {
+                    // SAFETY: the thread is alive until the scope ends.
+                    unsafe { libc::pthread_kill(this as libc::pthread_t, libc::SIGUSR1) };
+                    thread::sleep(std::time::Duration::from_micros(20));
+                }
+            });
+            let ctrl = open(CTRL);
+            let channels: Vec<_> = (0..512).map(|_| open_channel(&ctrl).unwrap()).collect();
+            assert_eq!(errno(open_channel(&ctrl)), libc::ENOMEM, "each call opened one");
+            drop(channels);
+            let tsgs: Vec<_> = (0..200).map(|_| open(NVMAP)).collect();
+            drop(tsgs);
+            ended.store(true, Ordering::Relaxed);
+        });
+    });
 }

@@ -20,6 +20,7 @@ use nix::sys::epoll::{Epoll, EpollCreateFlags, EpollEvent, EpollFlags, EpollTime
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify, WatchDescriptor};
 use nix::sys::stat::{Mode, fstat};
 
+use super::report::say;
 use crate::nodes::{FileId, Handoff, Watch};
 
 /// Device and inode number, by which a program's descriptor is recognised.
@@ -103,6 +104,15 @@ impl Closings {
     /// Begins to watch a file that is about to be given to a program: by the descriptor that comes back.
     /// A file that is already with a program, and is given once more, stays one file.
     pub fn watch(&mut self, handoff: Handoff) -> nix::Result<OwnedFd> {
+        self.try_to_watch(handoff).inspect_err(|errno| {
+            say(&format!(
+                "no means to follow one more open file ({errno}); raise the limit on descriptors \
+                 (ulimit -n) or the sysctl fs.inotify.max_user_watches"
+            ));
+        })
+    }
+
+    fn try_to_watch(&mut self, handoff: Handoff) -> nix::Result<OwnedFd> {
         let Handoff { file, fd, watch } = handoff;
         let stat = fstat(&fd)?;
         let identity = (stat.st_dev, stat.st_ino);

@@ -102,7 +102,7 @@ impl Engine {
         }
         let progress = machine.gpu.step(BUDGET);
         self.set_clock(machine.gpu.time_ns());
-        machine.settle(&shared.record);
+        machine.settle(&shared.record, || true);
         Some((progress, !rings.is_empty()))
     }
 

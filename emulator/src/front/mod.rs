@@ -47,8 +47,9 @@ struct Machine {
 }
 
 impl Machine {
-    /// Passes on what the GPU has done, and what there is to say.
-    fn settle(&mut self, record: &Record) {
+    /// Passes on what the GPU has done, and what there is to say, if there is still a program to hear it: of
+    /// one that was killed in a call the driver thinks that it passed a bad pointer.
+    fn settle(&mut self, record: &Record, heard: impl FnOnce() -> bool) {
         for event in self.gpu.take_events() {
             match &event {
                 Event::Fault { report, .. } => record.fault(report.clone()),
@@ -57,8 +58,9 @@ impl Machine {
             }
             self.nodes.deliver(event);
         }
-        for warning in self.nodes.take_warnings() {
-            record.warning(warning);
+        let warnings = self.nodes.take_warnings();
+        if !warnings.is_empty() && heard() {
+            warnings.into_iter().for_each(|warning| record.warning(warning));
         }
     }
 }

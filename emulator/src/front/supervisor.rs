@@ -92,7 +92,7 @@ impl Supervisor {
         for file in closed {
             machine.nodes.closed(&mut machine.gpu, file);
         }
-        machine.settle(&self.shared.record);
+        machine.settle(&self.shared.record, || true);
         if self.shared.publish_pages(machine) {
             self.changed();
         }
@@ -153,7 +153,7 @@ impl Supervisor {
         let opened = program.open_flags().and_then(|flags| {
             let machine = &mut *shared.machine();
             let opened = machine.nodes.open(&mut machine.gpu, &mut program, path, flags);
-            machine.settle(&shared.record);
+            machine.settle(&shared.record, || listener.waits(call));
             let new_page = shared.publish_pages(machine);
             Ok((opened?, flags & libc::O_CLOEXEC != 0, new_page))
         });
@@ -187,7 +187,7 @@ impl Supervisor {
             let machine = &mut *shared.machine();
             let gpu = &mut machine.gpu;
             let result = machine.nodes.ioctl(gpu, &mut program, file, request, arg);
-            machine.settle(&shared.record);
+            machine.settle(&shared.record, || listener.waits(call));
             result
         };
         let (process, installed) = (program.process(), program.installed);
@@ -226,7 +226,7 @@ impl Supervisor {
             let machine = &mut *shared.machine();
             let gpu = &mut machine.gpu;
             let result = machine.nodes.mmap(gpu, &mut program, file, len, prot, flags, offset);
-            machine.settle(&shared.record);
+            machine.settle(&shared.record, || listener.waits(call));
             result
         };
         shared.record.call(|| {

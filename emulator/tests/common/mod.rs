@@ -296,3 +296,11 @@ pub fn dmabuf(nvmap: &OwnedFd, handle: u32) -> io::Result<OwnedFd> {
     ioctl(nvmap, NVMAP_IOC_GET_FD, &mut args)?;
     Ok(owned(args.fd))
 }
+
+/// Whether an nvmap client's handle is still known, which it is as long as the client has a file open.
+pub fn knows(handle: u32) -> bool {
+    dmabuf(&open(NVMAP), handle).is_ok()
+}
+
+/// As many channels as the chip has.
+pub const CHANNELS: usize = 512;
