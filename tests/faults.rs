@@ -30,7 +30,10 @@ fn foreign_buffer(len: u64) -> OwnedFd {
         assert!(nvmap >= 0);
         let nvmap = OwnedFd::from_raw_fd(nvmap);
         let mut create = nvmap_create_handle_64 { size64: len };
-        assert_eq!(libc::ioctl(nvmap.as_raw_fd(), NVMAP_IOC_CREATE_64.number() as _, &mut create), 0);
+        assert_eq!(
+            libc::ioctl(nvmap.as_raw_fd(), NVMAP_IOC_CREATE_64.number() as _, &mut create),
+            0
+        );
         let handle = create.out().handle64;
         let mut alloc = nvmap_alloc_handle {
             handle,

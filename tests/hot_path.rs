@@ -82,11 +82,7 @@ fn trap_system_calls() {
 }
 
 /// Counts the call and makes it.
-extern "C" fn on_system_call(
-    _: libc::c_int,
-    _: *mut libc::siginfo_t,
-    context: *mut libc::c_void,
-) {
+extern "C" fn on_system_call(_: libc::c_int, _: *mut libc::siginfo_t, context: *mut libc::c_void) {
     SYSTEM_CALLS.fetch_add(1, Ordering::Relaxed);
     // SAFETY: the kernel hands a handler with SA_SIGINFO the context of the trapped call.
     let context = unsafe { &mut *context.cast::<libc::ucontext_t>() };
@@ -109,12 +105,12 @@ extern "C" fn on_system_call(
     };
     LAST_CALL.store(number, Ordering::Relaxed);
     // SAFETY: the call that the thread was about to make, with its own arguments.
-    let result = unsafe {
-        libc::syscall(number, args[0], args[1], args[2], args[3], args[4], LET_THROUGH)
-    };
+    let result =
+        unsafe { libc::syscall(number, args[0], args[1], args[2], args[3], args[4], LET_THROUGH) };
     // SAFETY: a signal may come between any two instructions, so errno must be found untouched;
     // the trapped call's own result is written below.
-    let result = if result == -1 { -i64::from(unsafe { *libc::__errno_location() }) } else { result };
+    let result =
+        if result == -1 { -i64::from(unsafe { *libc::__errno_location() }) } else { result };
     #[cfg(target_arch = "x86_64")]
     {
         context.uc_mcontext.gregs[libc::REG_RAX as usize] = result;
@@ -166,7 +162,8 @@ fn submit_replay_and_wait_allocate_nothing_and_make_no_system_call() {
             for _ in 0..ROUNDS {
                 count += 1;
                 from.set(0, count)?;
-                recording.set_view(place, to.slice(count as usize % 64..count as usize % 64 + 1)?)?;
+                recording
+                    .set_view(place, to.slice(count as usize % 64..count as usize % 64 + 1)?)?;
                 recording.set_value(value, count)?;
                 let ticket = copy.replay(&mut recording)?;
                 done.wait(count, SOON)?;
