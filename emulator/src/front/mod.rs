@@ -8,6 +8,7 @@
 //! Both threads stand outside the filter, and share the [`Machine`] under one lock.
 
 mod closings;
+mod doorbells;
 mod engine;
 mod existence;
 mod filter;
@@ -20,30 +21,27 @@ mod supervisor;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, Sender, channel};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use hw_defs::usermode;
 use nix::sys::signal::{SigSet, SigmaskHow, Signal, pthread_sigmask};
 
 use crate::gpu::{Event, Gpu};
-use crate::memory::Memory;
-use crate::nodes::Nodes;
+use crate::nodes::{FileId, Nodes};
 use crate::session::{Options, Unavailable};
 use closings::Closings;
+use doorbells::Doorbells;
 pub use launch::launch;
 pub use report::{Record, say};
 use supervisor::Supervisor;
 
-/// What the doorbell's word holds when no one has rung: no channel has this token.
-const SILENT: u32 = u32::MAX;
-
-/// The board: its driver and its GPU.
+/// The board: its driver, its GPU, and the doorbells between program and GPU.
 #[derive(Debug)]
 struct Machine {
     nodes: Nodes,
     gpu: Gpu,
+    doorbells: Doorbells,
 }
 
 impl Machine {
@@ -63,6 +61,17 @@ impl Machine {
             warnings.into_iter().for_each(|warning| record.warning(warning));
         }
     }
+
+    /// Lets the GPU look at the doorbells.
+    fn look(&mut self, record: &Record) {
+        self.doorbells.look(&mut self.gpu, record);
+    }
+
+    /// Ends an open file of the program's. What it rang before that still counts.
+    fn close(&mut self, file: FileId, record: &Record) {
+        self.look(record);
+        self.nodes.closed(&mut self.gpu, file);
+    }
 }
 
 /// What the two threads and the program's handle share.
@@ -72,10 +81,6 @@ pub struct Shared {
     /// How many wait for the machine. The GPU's thread, which would take it again at once, lets them
     /// go first.
     callers: AtomicU32,
-    /// The page of registers of each open ctrl file.
-    pages: Mutex<Vec<Arc<Memory>>>,
-    /// Counts changes of the pages, and channels that are new.
-    changes: AtomicU32,
     stop: AtomicBool,
     pub record: Record,
 }
@@ -94,25 +99,6 @@ impl Shared {
             thread::yield_now();
         }
         self.machine.lock().ok()
-    }
-
-    fn pages(&self) -> MutexGuard<'_, Vec<Arc<Memory>>> {
-        self.pages.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// Writes down which pages there are now; whether that has changed. A new one is not with the program
-    /// yet.
-    fn publish_pages(&self, machine: &Machine) -> bool {
-        let mut pages = self.pages();
-        let now: Vec<_> = machine.nodes.doorbell_pages().map(Arc::clone).collect();
-        let new = now.iter().filter(|page| !pages.iter().any(|old| Arc::ptr_eq(old, page)));
-        let changed = now.len() != pages.len() || new.clone().next().is_some();
-        new.for_each(|page| {
-            page.store_u32(usermode::DOORBELL, SILENT);
-            page.store_u64(usermode::TIME_0, machine.gpu.time_ns());
-        });
-        *pages = now;
-        changed
     }
 }
 
@@ -140,12 +126,11 @@ impl Front {
     fn start(options: Options, place: Place) -> Result<Front, Unavailable> {
         program::check_access().map_err(Unavailable::memory)?;
         let Options { profile, inject, log, quiet_faults } = options;
-        let machine = Machine { nodes: Nodes::new(profile, inject), gpu: Gpu::new() };
+        let nodes = Nodes::new(profile, inject);
+        let machine = Machine { nodes, gpu: Gpu::new(), doorbells: Doorbells::default() };
         let shared = Arc::new(Shared {
             machine: Mutex::new(machine),
             callers: AtomicU32::new(0),
-            pages: Mutex::default(),
-            changes: AtomicU32::new(0),
             stop: AtomicBool::new(false),
             record: Record::new(log, quiet_faults),
         });

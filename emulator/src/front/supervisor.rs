@@ -26,8 +26,9 @@ const GENERIC_REQUESTS: [u32; 5] = [
     libc::FIONCLEX as u32,
     libc::FIONBIO as u32,
     libc::FIOASYNC as u32,
-    0x5460,
+    FIOQSIZE,
 ];
+const FIOQSIZE: u32 = 0x5460;
 
 #[derive(Debug)]
 pub struct Supervisor {
@@ -88,20 +89,13 @@ impl Supervisor {
         if closed.is_empty() {
             return;
         }
+        let record = &self.shared.record;
         let machine = &mut *self.shared.machine();
         for file in closed {
-            machine.nodes.closed(&mut machine.gpu, file);
+            machine.close(file, record);
         }
-        machine.settle(&self.shared.record, || true);
-        if self.shared.publish_pages(machine) {
-            self.changed();
-        }
-    }
-
-    /// Wakes the GPU's thread to look again at pages and channels.
-    fn changed(&self) {
-        self.shared.changes.fetch_add(1, Ordering::Release);
-        self.engine.unpark();
+        machine.doorbells.follow(&machine.nodes, &machine.gpu);
+        machine.settle(record, || true);
     }
 
     fn answer(&mut self, listener: &Listener, call: &Call) {
@@ -154,14 +148,13 @@ impl Supervisor {
             let machine = &mut *shared.machine();
             let opened = machine.nodes.open(&mut machine.gpu, &mut program, path, flags);
             machine.settle(&shared.record, || listener.waits(call));
-            let new_page = shared.publish_pages(machine);
-            Ok((opened?, flags & libc::O_CLOEXEC != 0, new_page))
+            machine.doorbells.follow(&machine.nodes, &machine.gpu);
+            Ok((opened?, flags & libc::O_CLOEXEC != 0))
         });
         // If the program is not there to take the descriptor, the file closes as it would with it.
-        let result = opened.and_then(|(handoff, cloexec, new_page)| {
-            if new_page {
-                self.changed();
-            }
+        let result = opened.and_then(|(handoff, cloexec)| {
+            // There may be a doorbell now where there was none.
+            self.engine.unpark();
             let fd = self.closings.watch(handoff)?;
             listener.answer_with_fd(call, fd.as_fd(), cloexec)
         });
@@ -187,6 +180,9 @@ impl Supervisor {
             let machine = &mut *shared.machine();
             let gpu = &mut machine.gpu;
             let result = machine.nodes.ioctl(gpu, &mut program, file, request, arg);
+            if request == NVGPU_IOCTL_CHANNEL_SETUP_BIND.number() {
+                machine.doorbells.look_for_channels();
+            }
             machine.settle(&shared.record, || listener.waits(call));
             result
         };
@@ -205,12 +201,7 @@ impl Supervisor {
             format!("[{}] {name}({fd}) = {result}{}", call.thread, gives.collect::<String>())
         });
         match result {
-            Ok(value) => {
-                if request == NVGPU_IOCTL_CHANNEL_SETUP_BIND.number() {
-                    self.changed();
-                }
-                Answer::Value(value.into())
-            }
+            Ok(value) => Answer::Value(value.into()),
             Err(Refusal::Errno(errno)) => Answer::Error(errno),
             Err(Refusal::Trap(message)) => end_program(process, &message),
         }
