@@ -12,7 +12,9 @@ use crate::error::Result;
 
 /// RM's side of an event, freed when dropped. Closing the file ends the driver's.
 #[derive(Debug)]
-pub(crate) struct Event(#[allow(dead_code)] Object);
+pub(crate) struct Event {
+    _object: Object,
+}
 
 impl Event {
     /// RM counts interrupts per engine, not per channel: the file also wakes for others.
@@ -27,7 +29,7 @@ impl Event {
         };
         file.call(NV_ESC_ALLOC_OS_EVENT, &mut args)?;
         hint::check(NV_ESC_ALLOC_OS_EVENT.name(), &file, args.Status)?;
-        let event = gpu.subdevice.child(
+        let object = gpu.subdevice.child(
             NV01_EVENT_OS_EVENT,
             &mut NV0005_ALLOC_PARAMETERS {
                 hParentClient: gpu.client.handle(),
@@ -41,6 +43,6 @@ impl Event {
                 data: fd as u64,
             },
         )?;
-        Ok((Event(event), file.into()))
+        Ok((Event { _object: object }, file.into()))
     }
 }

@@ -26,6 +26,8 @@ impl UsermodePage {
     pub(crate) fn open(gpu: &Gpu) -> Result<UsermodePage> {
         let object = match gpu.classes.usermode {
             Usermode::Hopper => {
+                // The other mapping, which the GPU itself could reach, rings no faster and has no
+                // clock.
                 let mut params = NV_HOPPER_USERMODE_A_PARAMS { bBar1Mapping: 0, bPriv: 0 };
                 gpu.subdevice.child(HOPPER_USERMODE_A, &mut params)?
             }
