@@ -36,10 +36,27 @@
 //! }
 //! ```
 //!
+//! Kernels come from cubins, which any CUDA 12 or 13 toolkit writes and this crate reads by itself:
+//!
+//! ```no_run
+//! use doorbell::{Commands, Device, Launch, Module, Select, args};
+//! # use std::time::Duration;
+//! let device = Device::open(Select::Auto)?;
+//! let module = Module::load(&device, &std::fs::read("vector.cubin").expect("a cubin"))?;
+//! let add = module.kernel("vector_add")?;
+//! let [a, b, sum] = [device.alloc::<f32>(1024)?, device.alloc(1024)?, device.alloc(1024)?];
+//! let mut queue = device.compute_queue()?;
+//! // SAFETY: the kernel reads 1,024 elements of `a` and `b` and writes as many of `sum`.
+//! unsafe { queue.exec(&add, &Launch::new(4, 256), &args![&sum, &a, &b, 1024u32])? };
+//! queue.submit()?.wait(Duration::from_secs(1))?;
+//! # Ok::<(), doorbell::Error>(())
+//! ```
+//!
 //! # How it fits together
 //!
 //! * [`Device`] is an open GPU. [`Buffer`]s are its memory, [`Timeline`]s are 64-bit counters that
 //!   queues and the CPU raise and wait for.
+//! * A [`Module`] is a cubin in GPU memory, a [`Kernel`] one function of it.
 //! * A [`Queue`] feeds one engine with [`Commands`], in order. [`Queue::submit`] returns a
 //!   [`Ticket`]. Queues run beside each other and wait for each other through timelines, without
 //!   the CPU.
@@ -51,7 +68,8 @@
 //!
 //! Sizes, places and slots are checked when a command is encoded. Buffers may be dropped at any
 //! time: their memory goes back when the GPU is done with it. The crate never forms a reference to
-//! memory that the GPU can write.
+//! memory that the GPU can write. Launching a kernel is `unsafe`: what the kernel does with its
+//! arguments nobody can check.
 
 mod addr;
 mod args;

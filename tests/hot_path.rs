@@ -107,10 +107,12 @@ extern "C" fn on_system_call(_: libc::c_int, _: *mut libc::siginfo_t, context: *
     // SAFETY: the call that the thread was about to make, with its own arguments.
     let result =
         unsafe { libc::syscall(number, args[0], args[1], args[2], args[3], args[4], LET_THROUGH) };
-    // SAFETY: a signal may come between any two instructions, so errno must be found untouched;
-    // the trapped call's own result is written below.
-    let result =
-        if result == -1 { -i64::from(unsafe { *libc::__errno_location() }) } else { result };
+    let result = match result {
+        // SAFETY: this thread's own error number. The trapped call reports it below as the kernel
+        // would have.
+        -1 => -i64::from(unsafe { *libc::__errno_location() }),
+        result => result,
+    };
     #[cfg(target_arch = "x86_64")]
     {
         context.uc_mcontext.gregs[libc::REG_RAX as usize] = result;

@@ -12,9 +12,10 @@ macro_rules! module {
             90 => include_bytes!(concat!("../../ptx/sm_90/", $name, ".cubin")),
             _ => include_bytes!(concat!("../../ptx/sm_87/", $name, ".cubin")),
         };
-        Module::load($device, cubin)
+        doorbell::Module::load($device, cubin)
     }};
 }
+pub(super) use module;
 
 pub fn vector_add(device: &Device) -> Result<()> {
     let kernel = module!(device, "vector")?.kernel("vector_add")?;

@@ -2,6 +2,7 @@
 //! by `tests/emulated.rs` and on real hardware by `tests/hardware.rs`.
 
 mod copies;
+mod faults;
 mod kernels;
 mod limits;
 mod order;
@@ -95,6 +96,14 @@ cases! {
         local_memory_and_recursion
         constants_globals_and_tables
         refuse_what_cannot_be_launched;
+    faults:
+        a_read_of_nothing
+        a_write_to_nothing
+        an_atomic_on_nothing
+        a_misaligned_read
+        a_trap
+        one_bad_thread_is_enough
+        a_kernel_that_never_ends;
     random:
         operations_agree_with_a_sequential_oracle;
 }
