@@ -32,8 +32,9 @@
 //! that answers them. What a program can notice of it:
 //!
 //! * It cannot gain privileges by running set-user-id programs, and `/proc/self/status` shows the filter.
-//! * The nodes can be opened, tested for and asked about by path, not listed; `fstat` of an open one shows
-//!   a plain file or a socket.
+//! * The nodes can be opened, tested for and asked about by path, but not listed, and their extended
+//!   attributes are missing (`ls -l` shows them and grumbles); `fstat` of an open one shows a plain file or
+//!   a socket.
 //! * The doorbell is memory: of two rings at the same instant the first is overwritten. One ring therefore
 //!   counts for every channel, and a forgotten one is noticed only while no other channel rings.
 //! * The clock in the page of registers is written once per look at the doorbell: it lags by up to a

@@ -12,7 +12,7 @@ use std::thread;
 
 use common::*;
 use emulator::profile::Profile;
-use emulator::{Board, Options, Session, run};
+use emulator::{Board, Options, Session, run, start_unless_gpu};
 use ioctl_defs::nvgpu::ctrl::*;
 
 fn on_a_board<R: Send>(body: impl FnOnce(&Board) -> R + Send) -> R {
@@ -205,6 +205,27 @@ fn a_thread_has_one_board_only() {
         assert!(error.contains("already runs under a software Orin"), "{error}");
         assert_eq!(error.lines().count(), 1);
     });
+}
+
+#[test]
+fn a_program_may_lend_itself_a_board() {
+    // On a thread of its own: there is no way back.
+    let lend = || match start_unless_gpu() {
+        Some(session) => {
+            let ctrl = thread::spawn(|| open(CTRL)).join().unwrap();
+            drop(open_tsg(&ctrl).unwrap());
+            assert_eq!(session.board().ioctls(), 1);
+            assert!(start_unless_gpu().is_none(), "now it has one");
+        }
+        None => assert!(
+            [CTRL, "/dev/nvhost-ctrl-gpu", "/dev/nvidiactl"].iter().any(|node| open_with(
+                node,
+                libc::O_RDWR
+            )
+            .is_ok())
+        ),
+    };
+    thread::spawn(lend).join().unwrap();
 }
 
 #[test]
