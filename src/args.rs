@@ -1,8 +1,6 @@
 //! Kernel arguments, checked against the kernel's own layout.
 
-use std::any::Any;
 use std::fmt;
-use std::sync::Arc;
 
 use crate::memory::{Buffer, Element, View};
 use crate::queue::{Operand, Slot};
@@ -40,13 +38,6 @@ impl<'a> Arg<'a> {
             Content::Bytes(bytes) => Some(bytes.len()),
             Content::View(_) => Some(8),
             Content::Slot(..) => None,
-        }
-    }
-
-    pub(crate) fn keep(&self) -> Option<Arc<dyn Any + Send + Sync>> {
-        match self.content {
-            Content::View(view) => Some(view.owner().clone()),
-            _ => None,
         }
     }
 }

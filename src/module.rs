@@ -39,6 +39,7 @@ pub struct Kernel {
     pub(crate) inner: Arc<KernelInner>,
 }
 
+#[derive(Debug)]
 pub(crate) struct KernelInner {
     pub(crate) name: String,
     pub(crate) template: Descriptor,

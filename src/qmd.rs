@@ -3,6 +3,8 @@
 //! Two generations put the same facts in different places. What differs is a table of fields; the
 //! code that fills a descriptor is one.
 
+use std::fmt;
+
 use hw_defs::qmd::{QmdField, TooLarge, v03_00 as v3, v04_00 as v4};
 
 use crate::addr::{GpuRange, GpuVa};
@@ -208,6 +210,12 @@ pub(crate) struct Shape {
 pub(crate) struct Descriptor {
     fields: &'static Fields,
     words: [u32; MAX_WORDS],
+}
+
+impl fmt::Debug for Descriptor {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "descriptor of {} words", self.fields.words)
+    }
 }
 
 impl Fields {

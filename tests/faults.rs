@@ -110,7 +110,7 @@ fn a_fault_ends_the_wait_and_new_queues_work() {
             let mut bystander = device.compute_queue()?;
             let gate = device.timeline()?;
             bystander.wait(&gate, 1)?;
-            let held = bystander.submit()?;
+            let held = bystander.submit()?.detach();
 
             let (error, after) = fault(&device)?;
             assert!(after < Duration::from_millis(100), "the wait ended after {after:?}");

@@ -9,8 +9,8 @@ use super::launch::Prepared;
 use crate::args::Arg;
 use crate::driver::Engine;
 use crate::error::{Error, Result};
-use crate::memory::{Buffer, Element, View};
-use crate::module::{Kernel, Launch};
+use crate::memory::{Block, Buffer, Element, View, Word};
+use crate::module::{Kernel, KernelInner, Launch};
 use crate::signal::Timeline;
 
 /// What takes commands, seen from the verbs.
@@ -32,11 +32,32 @@ pub(crate) trait Target {
 
     /// Takes an operand in, keeping its owner alive where the command outlives the call.
     /// `slot_of` is the recording that the operand's slot belongs to.
-    fn admit(&mut self, operand: Operand, slot_of: Option<u64>, keep: Keep) -> Result<Operand>;
+    fn admit(&mut self, operand: Operand, slot_of: Option<u64>, keep: Keep<'_>) -> Result<Operand>;
 }
 
-/// The owner of what an operand points at.
-pub(crate) type Keep = Option<Arc<dyn Any + Send + Sync>>;
+/// The owner of what an operand points at. Only recordings take a reference of their own: a queue
+/// that encodes must not, see [`Ticket`](crate::Ticket).
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Keep<'a> {
+    Nothing,
+    Block(&'a Arc<Block>),
+    Word(&'a Arc<Word>),
+    Kernel(&'a Arc<KernelInner>),
+}
+
+/// What keeps memory alive.
+pub(crate) type Owner = Arc<dyn Any + Send + Sync>;
+
+impl Keep<'_> {
+    pub(crate) fn owner(self) -> Option<Owner> {
+        match self {
+            Keep::Nothing => None,
+            Keep::Block(block) => Some(block.clone()),
+            Keep::Word(word) => Some(word.clone()),
+            Keep::Kernel(kernel) => Some(kernel.clone()),
+        }
+    }
+}
 
 /// A value of a [`Recording`](super::Recording) that can change between replays.
 #[derive(Debug)]
@@ -77,52 +98,52 @@ impl From<Slot<u64>> for Value {
 }
 
 /// A place in memory: part of a buffer, or a slot of a recording.
-#[derive(Debug, Clone)]
-pub struct Place {
+#[derive(Debug, Clone, Copy)]
+pub struct Place<'a> {
     operand: Operand,
     len: u64,
     slot_of: Option<u64>,
-    keep: Keep,
+    keep: Keep<'a>,
 }
 
-impl From<View<'_>> for Place {
-    fn from(view: View<'_>) -> Place {
+impl<'a> From<View<'a>> for Place<'a> {
+    fn from(view: View<'a>) -> Place<'a> {
         let (operand, len) = (view.start().get().into(), view.len());
-        Place { operand, len, slot_of: None, keep: Some(view.owner().clone()) }
+        Place { operand, len, slot_of: None, keep: Keep::Block(view.owner()) }
     }
 }
 
-impl<T: Element> From<&Buffer<T>> for Place {
-    fn from(buffer: &Buffer<T>) -> Place {
+impl<'a, T: Element> From<&'a Buffer<T>> for Place<'a> {
+    fn from(buffer: &'a Buffer<T>) -> Place<'a> {
         buffer.view().into()
     }
 }
 
-impl From<Slot<View<'static>>> for Place {
-    fn from(slot: Slot<View<'static>>) -> Place {
+impl From<Slot<View<'static>>> for Place<'_> {
+    fn from(slot: Slot<View<'static>>) -> Self {
         let slot_of = Some(slot.recording);
-        Place { operand: slot.operand, len: slot.len, slot_of, keep: None }
+        Place { operand: slot.operand, len: slot.len, slot_of, keep: Keep::Nothing }
     }
 }
 
 /// A timeline, or a slot of a recording that holds one.
-#[derive(Debug, Clone)]
-pub struct Signal {
+#[derive(Debug, Clone, Copy)]
+pub struct Signal<'a> {
     operand: Operand,
     slot_of: Option<u64>,
-    keep: Keep,
+    keep: Keep<'a>,
 }
 
-impl From<&Timeline> for Signal {
-    fn from(timeline: &Timeline) -> Signal {
+impl<'a> From<&'a Timeline> for Signal<'a> {
+    fn from(timeline: &'a Timeline) -> Signal<'a> {
         let operand = timeline.gpu().get().into();
-        Signal { operand, slot_of: None, keep: Some(timeline.word().clone()) }
+        Signal { operand, slot_of: None, keep: Keep::Word(timeline.word()) }
     }
 }
 
-impl From<Slot<Timeline>> for Signal {
-    fn from(slot: Slot<Timeline>) -> Signal {
-        Signal { operand: slot.operand, slot_of: Some(slot.recording), keep: None }
+impl From<Slot<Timeline>> for Signal<'_> {
+    fn from(slot: Slot<Timeline>) -> Self {
+        Signal { operand: slot.operand, slot_of: Some(slot.recording), keep: Keep::Nothing }
     }
 }
 
@@ -133,24 +154,28 @@ impl From<Slot<Timeline>> for Signal {
 #[allow(private_bounds)]
 pub trait Commands: Target + Sized {
     /// Holds the queue until `timeline` has reached `value`.
-    fn wait(&mut self, timeline: impl Into<Signal>, value: impl Into<Value>) -> Result<&mut Self> {
+    fn wait<'a>(
+        &mut self,
+        timeline: impl Into<Signal<'a>>,
+        value: impl Into<Value>,
+    ) -> Result<&mut Self> {
         let (timeline, value) = (timeline.into(), value.into());
         let timeline = self.admit(timeline.operand, timeline.slot_of, timeline.keep)?;
-        let value = self.admit(value.operand, value.slot_of, None)?;
+        let value = self.admit(value.operand, value.slot_of, Keep::Nothing)?;
         encode::acquire(&mut self.room()?, timeline, value, Until::Reaches);
         Ok(self)
     }
 
     /// Raises `timeline` to `value` when everything before has finished and is visible to the
     /// CPU and to other queues. The timeline's timestamp becomes the GPU's time of that moment.
-    fn signal(
+    fn signal<'a>(
         &mut self,
-        timeline: impl Into<Signal>,
+        timeline: impl Into<Signal<'a>>,
         value: impl Into<Value>,
     ) -> Result<&mut Self> {
         let (timeline, value) = (timeline.into(), value.into());
         let timeline = self.admit(timeline.operand, timeline.slot_of, timeline.keep)?;
-        let value = self.admit(value.operand, value.slot_of, None)?;
+        let value = self.admit(value.operand, value.slot_of, Keep::Nothing)?;
         match self.engine() {
             Engine::Compute => self.release(timeline, value)?,
             Engine::Copy => encode::copy_release(&mut self.room()?, timeline, value),
@@ -182,7 +207,11 @@ pub trait Commands: Target + Sized {
     }
 
     /// Copies bytes between two places of equal length. Copy queues only.
-    fn copy(&mut self, to: impl Into<Place>, from: impl Into<Place>) -> Result<&mut Self> {
+    fn copy<'a>(
+        &mut self,
+        to: impl Into<Place<'a>>,
+        from: impl Into<Place<'a>>,
+    ) -> Result<&mut Self> {
         let (to, from) = (to.into(), from.into());
         if self.engine() != Engine::Copy {
             return Err(Error::request("a compute queue cannot copy: use a copy queue"));
@@ -203,7 +232,11 @@ pub trait Commands: Target + Sized {
     }
 
     /// Writes a number of 4 or 8 bytes, in order with the commands around it.
-    fn write(&mut self, to: impl Into<Place>, value: impl Into<Value>) -> Result<&mut Self> {
+    fn write<'a>(
+        &mut self,
+        to: impl Into<Place<'a>>,
+        value: impl Into<Value>,
+    ) -> Result<&mut Self> {
         let (to, value) = (to.into(), value.into());
         if !matches!(to.len, 4 | 8) {
             return Err(Error::request(format!(
@@ -220,18 +253,18 @@ pub trait Commands: Target + Sized {
             )));
         }
         let to = self.admit(to.operand, to.slot_of, to.keep)?;
-        let value = self.admit(value.operand, value.slot_of, None)?;
+        let value = self.admit(value.operand, value.slot_of, Keep::Nothing)?;
         encode::write(&mut self.room()?, to, value, bytes);
         Ok(self)
     }
 
     /// Holds the queue until at least one bit of `mask` is set in a 4-byte word.
-    fn wait_bit_set(&mut self, word: impl Into<Place>, mask: u32) -> Result<&mut Self> {
+    fn wait_bit_set<'a>(&mut self, word: impl Into<Place<'a>>, mask: u32) -> Result<&mut Self> {
         wait_bit(self, word.into(), mask, Until::BitSet)
     }
 
     /// Holds the queue until at least one bit of `mask` is clear in a 4-byte word.
-    fn wait_bit_clear(&mut self, word: impl Into<Place>, mask: u32) -> Result<&mut Self> {
+    fn wait_bit_clear<'a>(&mut self, word: impl Into<Place<'a>>, mask: u32) -> Result<&mut Self> {
         wait_bit(self, word.into(), mask, Until::BitClear)
     }
 
@@ -243,7 +276,12 @@ pub trait Commands: Target + Sized {
     }
 }
 
-fn wait_bit<T: Commands>(target: &mut T, word: Place, mask: u32, until: Until) -> Result<&mut T> {
+fn wait_bit<'t, T: Commands>(
+    target: &'t mut T,
+    word: Place<'_>,
+    mask: u32,
+    until: Until,
+) -> Result<&'t mut T> {
     if word.len != 4 {
         return Err(Error::request(format!(
             "a bit is waited for in a word of 4 bytes, not {}",

@@ -141,9 +141,12 @@ impl<'a> Prepared<'a> {
     }
 
     /// What a recording must keep alive.
-    pub(crate) fn owners(&self) -> impl Iterator<Item = Keep> + '_ {
-        let kernel: Keep = Some(self.kernel.inner.clone());
-        self.args.iter().map(Arg::keep).chain([kernel])
+    pub(crate) fn owners(&self) -> impl Iterator<Item = Keep<'_>> {
+        let args = self.args.iter().map(|arg| match &arg.content {
+            Content::View(view) => Keep::Block(view.owner()),
+            _ => Keep::Nothing,
+        });
+        args.chain([Keep::Kernel(&self.kernel.inner)])
     }
 }
 

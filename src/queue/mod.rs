@@ -86,7 +86,7 @@ impl Queue {
 
     /// Sends everything encoded since the last submission. An empty submission is legal: its
     /// ticket is done when everything before it is.
-    pub fn submit(&mut self) -> Result<Ticket> {
+    pub fn submit(&mut self) -> Result<Ticket<&Timeline>> {
         if self.commands.pending() == 0 {
             self.make_space()?;
         }
@@ -98,7 +98,7 @@ impl Queue {
     ///
     /// Takes no lock, allocates nothing and makes no system call, unless the ring is full or all
     /// instances of the recording are still running: then it waits.
-    pub fn replay(&mut self, recording: &mut Recording) -> Result<Ticket> {
+    pub fn replay(&mut self, recording: &mut Recording) -> Result<Ticket<&Timeline>> {
         recording.check_queue(self.channel.word())?;
         self.prepare_for_kernels(recording.local_bytes())?;
         if self.commands.pending() > 0 {
@@ -122,8 +122,8 @@ impl Queue {
 
     /// Waits until everything submitted is done.
     pub fn finish(&mut self) -> Result<()> {
-        let ticket = self.submit()?;
-        ticket.wait(self.setup.patience.timeout)
+        let timeout = self.setup.patience.timeout;
+        self.submit()?.wait(timeout)
     }
 
     fn heap(&self) -> &Arc<Heap> {
@@ -134,8 +134,8 @@ impl Queue {
         self.kernels.as_mut()?.tail.as_mut().filter(|tail| !tail.is_released())
     }
 
-    fn ticket(&self) -> Ticket {
-        Ticket { timeline: self.timeline.clone(), value: self.channel.submitted() }
+    fn ticket(&self) -> Ticket<&Timeline> {
+        Ticket { timeline: &self.timeline, value: self.channel.submitted() }
     }
 
     fn flush(&mut self) -> Result<()> {
@@ -236,7 +236,7 @@ impl Target for Queue {
         Ok(())
     }
 
-    fn admit(&mut self, operand: Operand, slot_of: Option<u64>, _: Keep) -> Result<Operand> {
+    fn admit(&mut self, operand: Operand, slot_of: Option<u64>, _: Keep<'_>) -> Result<Operand> {
         match slot_of {
             None => Ok(operand),
             Some(_) => {

@@ -8,7 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hw_defs::qmd::QmdField;
 
 use super::Setup;
-use super::commands::{Commands, Keep, Slot, Target};
+use super::commands::{Commands, Keep, Owner, Slot, Target};
 use super::encode::{self, Half, Operand, Sink};
 use super::launch::{DESCRIPTOR_BYTES, Prepared, place_bank};
 use crate::addr::GpuVa;
@@ -30,7 +30,7 @@ pub struct Recorder {
     words: Vec<u32>,
     patches: Vec<Patch>,
     slots: Vec<SlotState>,
-    keep: Vec<Keep>,
+    keep: Vec<Owner>,
     instances: usize,
     launches: Vec<Launched>,
     /// Whether the last command is a launch that another can be chained to.
@@ -78,7 +78,7 @@ struct SlotState {
     value: u64,
     /// The recording's version when the value last changed.
     changed: u64,
-    keep: Keep,
+    _keep: Option<Owner>,
 }
 
 impl Recorder {
@@ -107,24 +107,24 @@ impl Recorder {
 
     /// A payload that can change between replays.
     pub fn value_slot(&mut self, value: u64) -> Result<Slot<u64>> {
-        self.slot(value, 0, None)
+        self.slot(value, 0, Keep::Nothing)
     }
 
     /// A place that can change between replays; each replacement must be at least as long.
     pub fn view_slot<'a>(&mut self, view: impl Into<View<'a>>) -> Result<Slot<View<'static>>> {
         let view = view.into();
-        self.slot(view.start().get(), view.len(), Some(view.owner().clone()))
+        self.slot(view.start().get(), view.len(), Keep::Block(view.owner()))
     }
 
     /// A timeline that can change between replays.
     pub fn timeline_slot(&mut self, timeline: &Timeline) -> Result<Slot<Timeline>> {
-        self.slot(timeline.gpu().get(), 0, Some(timeline.word().clone()))
+        self.slot(timeline.gpu().get(), 0, Keep::Word(timeline.word()))
     }
 
-    fn slot<T>(&mut self, value: u64, len: u64, keep: Keep) -> Result<Slot<T>> {
+    fn slot<T>(&mut self, value: u64, len: u64, keep: Keep<'_>) -> Result<Slot<T>> {
         let index = u16::try_from(self.slots.len())
             .map_err(|_| Error::request("a recording has at most 65,536 slots"))?;
-        self.slots.push(SlotState { value, changed: 0, keep });
+        self.slots.push(SlotState { value, changed: 0, _keep: keep.owner() });
         let operand = Operand { value, slot: Some(index), addend: 0 };
         Ok(Slot { recording: self.id, index, operand, len, kind: PhantomData })
     }
@@ -132,7 +132,7 @@ impl Recorder {
     /// Lays the commands out in memory that the GPU reads.
     pub fn finish(mut self) -> Result<Recording> {
         // A slot of its own: the payload that stands for each replay's submission.
-        let submission: Slot<u64> = self.slot(0, 0, None)?;
+        let submission: Slot<u64> = self.slot(0, 0, Keep::Nothing)?;
         let timeline = self.queue.gpu();
         if self.chained
             && !self.setup.patience.policy.block
@@ -319,7 +319,7 @@ impl Target for Recorder {
                 args.push((arg.at as usize / 4 + 1, Half::High, arg.operand));
             }
         }
-        self.keep.extend(prepared.owners());
+        self.keep.extend(prepared.owners().filter_map(Keep::owner));
         self.launches.push(Launched {
             bytes: prepared.bytes(),
             local_bytes: prepared.kernel.inner.local_bytes,
@@ -342,13 +342,11 @@ impl Target for Recorder {
         Ok(())
     }
 
-    fn admit(&mut self, operand: Operand, slot_of: Option<u64>, keep: Keep) -> Result<Operand> {
+    fn admit(&mut self, operand: Operand, slot_of: Option<u64>, keep: Keep<'_>) -> Result<Operand> {
         if slot_of.is_some_and(|recording| recording != self.id) {
             return Err(Error::request("the slot belongs to another recording"));
         }
-        if keep.is_some() {
-            self.keep.push(keep);
-        }
+        self.keep.extend(keep.owner());
         Ok(operand)
     }
 }
@@ -393,7 +391,7 @@ pub struct Recording {
     version: u64,
     instances: Vec<Instance>,
     turn: usize,
-    keep: Vec<Keep>,
+    keep: Vec<Owner>,
     block: Arc<Block>,
 }
 
@@ -413,7 +411,7 @@ unsafe impl Send for Instance {}
 impl Recording {
     /// Changes a payload from the next replay on.
     pub fn set_value(&mut self, slot: Slot<u64>, value: u64) -> Result<()> {
-        self.set(slot, value, None)
+        self.set(slot, value, Keep::Nothing)
     }
 
     /// Changes a place from the next replay on.
@@ -430,15 +428,15 @@ impl Recording {
                 slot.len
             )));
         }
-        self.set(slot, view.start().get(), Some(view.owner().clone()))
+        self.set(slot, view.start().get(), Keep::Block(view.owner()))
     }
 
     /// Changes a timeline from the next replay on.
     pub fn set_timeline(&mut self, slot: Slot<Timeline>, timeline: &Timeline) -> Result<()> {
-        self.set(slot, timeline.gpu().get(), Some(timeline.word().clone()))
+        self.set(slot, timeline.gpu().get(), Keep::Word(timeline.word()))
     }
 
-    fn set<T>(&mut self, slot: Slot<T>, value: u64, keep: Keep) -> Result<()> {
+    fn set<T>(&mut self, slot: Slot<T>, value: u64, keep: Keep<'_>) -> Result<()> {
         if slot.recording != self.id {
             return Err(Error::request("the slot belongs to another recording"));
         }
@@ -446,7 +444,7 @@ impl Recording {
         let state = &mut self.slots[usize::from(slot.index)];
         state.value = value;
         state.changed = self.version;
-        state.keep = keep;
+        state._keep = keep.owner();
         Ok(())
     }
 

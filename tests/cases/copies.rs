@@ -182,7 +182,7 @@ fn late_writes(device: &Device, barrier: bool) -> Result<()> {
             queue.memory_barrier()?;
         }
         queue.copy(&to, &from)?;
-        let ticket = queue.submit()?;
+        let ticket = queue.submit()?.detach();
         let bytes = pattern(round, 64);
         from.write(0, &bytes)?;
         gate.set(round);

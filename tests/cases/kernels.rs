@@ -71,7 +71,7 @@ pub fn a_chain_of_230(device: &Device) -> Result<()> {
     for _ in 0..20 {
         queue.replay(&mut recording)?;
     }
-    let ticket = queue.submit()?;
+    let ticket = queue.submit()?.detach();
     let mut copy = device.copy_queue()?;
     copy.wait(ticket.timeline(), ticket.value())?.copy(&back, &word)?;
     copy.submit()?.wait(SOON)?;
@@ -135,7 +135,7 @@ pub fn recorded_signals_around_kernels(device: &Device) -> Result<()> {
     for round in 1..=10 {
         recording.set_value(enter, round)?;
         recording.set_value(leave, round * 10)?;
-        let ticket = queue.replay(&mut recording)?;
+        let ticket = queue.replay(&mut recording)?.detach();
         thread::sleep(Duration::from_millis(1));
         assert_eq!(word.get(0)?, round as u32 - 1, "the gate is closed");
         gate.set(round);

@@ -28,7 +28,7 @@ pub fn dropped_buffers_outlive_their_commands(device: &Device) -> Result<()> {
         queue.copy(to.slice(i..i + 1)?, &from)?;
         // `from` goes here, before its command is even submitted.
     }
-    let ticket = queue.submit()?;
+    let ticket = queue.submit()?.detach();
     let _reuser = device.alloc::<u32>(1024)?;
     gate.set(1);
     ticket.wait(SOON)?;

@@ -47,7 +47,7 @@ impl Gpu {
         if turn != self.turn {
             self.value += 1;
             self.queues[self.turn].signal(&self.order, self.value)?;
-            self.last = Some(self.queues[self.turn].submit()?);
+            self.last = Some(self.queues[self.turn].submit()?.detach());
             self.turn = turn;
             self.queues[turn].wait(&self.order, self.value)?;
         }
@@ -55,7 +55,7 @@ impl Gpu {
     }
 
     fn submit(&mut self) -> Result<()> {
-        self.last = Some(self.queues[self.turn].submit()?);
+        self.last = Some(self.queues[self.turn].submit()?.detach());
         Ok(())
     }
 
@@ -142,7 +142,7 @@ pub fn operations_agree_with_a_sequential_oracle(device: &Device) -> Result<()> 
                 recorded.recording.set_view(recorded.to, buffers[a].slice(to.clone())?)?;
                 recorded.recording.set_view(recorded.from, buffers[b].slice(of.clone())?)?;
                 let queue = gpu.take(COPY)?;
-                gpu.last = Some(queue.replay(&mut recorded.recording)?);
+                gpu.last = Some(queue.replay(&mut recorded.recording)?.detach());
                 let bytes = oracle[b][of].to_vec();
                 oracle[a][to].copy_from_slice(&bytes);
             }

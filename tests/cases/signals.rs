@@ -10,7 +10,7 @@ pub fn both_queues_signal(device: &Device) -> Result<()> {
         let timeline = device.timeline()?;
         assert_eq!(timeline.value(), 0);
         queue.signal(&timeline, 7)?;
-        let ticket = queue.submit()?;
+        let ticket = queue.submit()?.detach();
         timeline.wait(7, SOON)?;
         ticket.wait(SOON)?;
         assert_eq!(timeline.value(), 7);
@@ -54,7 +54,7 @@ pub fn wait_until_the_cpu_signals(device: &Device) -> Result<()> {
     for mut queue in [device.compute_queue()?, device.copy_queue()?] {
         let (before, after) = (device.timeline()?, device.timeline()?);
         queue.wait(&before, 1)?.signal(&after, 1)?;
-        let ticket = queue.submit()?;
+        let ticket = queue.submit()?.detach();
         match ticket.wait(Duration::from_millis(500)) {
             Err(Error::Timeout { last_seen, waited, .. }) => {
                 assert!(last_seen < ticket.value());
@@ -86,7 +86,7 @@ pub fn recorded_wait_changes_timeline_and_value(device: &Device) -> Result<()> {
         recording.set_timeline(timeline, &second)?;
         recording.set_value(value, 10)?;
         recording.set_value(step, 2)?;
-        let ticket = queue.replay(&mut recording)?;
+        let ticket = queue.replay(&mut recording)?.detach();
         second.set(9);
         thread::sleep(Duration::from_millis(5));
         assert!(!ticket.is_done(), "9 is not yet 10");
@@ -135,7 +135,7 @@ pub fn timeline_wraps(device: &Device) -> Result<()> {
         assert!(timeline.reached(u64::MAX - 1) && !timeline.reached(1));
         // 1 comes after u64::MAX - 1 on a circle.
         queue.wait(&timeline, 1)?.signal(&done, 1)?;
-        let ticket = queue.submit()?;
+        let ticket = queue.submit()?.detach();
         timeline.set(u64::MAX);
         thread::sleep(Duration::from_millis(5));
         assert!(!ticket.is_done(), "the timeline has not wrapped yet");
@@ -174,7 +174,7 @@ pub fn wait_until_a_bit_is_set(device: &Device) -> Result<()> {
         let word = device.alloc_in::<u32>(Memory::Host, 1)?;
         word.set(0, 0x7)?;
         queue.wait_bit_set(&word, 0x18)?;
-        let ticket = queue.submit()?;
+        let ticket = queue.submit()?.detach();
         thread::sleep(Duration::from_millis(5));
         assert!(!ticket.is_done(), "only other bits are set");
         word.set(0, 0xff10)?;
@@ -188,7 +188,7 @@ pub fn wait_until_a_bit_is_clear(device: &Device) -> Result<()> {
         let word = device.alloc_in::<u32>(Memory::Host, 1)?;
         word.set(0, 0x18)?;
         queue.wait_bit_clear(&word, 0x18)?;
-        let ticket = queue.submit()?;
+        let ticket = queue.submit()?.detach();
         thread::sleep(Duration::from_millis(5));
         assert!(!ticket.is_done(), "only other bits are clear");
         word.set(0, 0xff08)?;
@@ -222,7 +222,7 @@ pub fn timestamps_grow_and_lie_on_the_cpu_time_axis(device: &Device) -> Result<(
     let mut last = 0;
     for value in 1..=20 {
         queue.signal(&timeline, value)?;
-        let ticket = queue.submit()?;
+        let ticket = queue.submit()?.detach();
         ticket.wait(SOON)?;
         assert!(timeline.timestamp_ns() >= last, "GPU time went back");
         last = timeline.timestamp_ns();
