@@ -12,6 +12,8 @@ use super::compute::Compute;
 use super::copy::{self, Copy};
 use super::fault::Fault;
 use super::fetch::Fetcher;
+use super::launch::Pcas;
+use super::launch_code::CodeCache;
 use super::mmu::Space;
 use super::registers::{Registers, Table};
 use super::semaphore::{Acquire, Release};
@@ -28,8 +30,10 @@ const ENGINE_METHODS: u32 = 0x100;
 /// What lets a channel reach the rest of the machine.
 pub(super) struct Bus<'a> {
     pub(super) space: &'a Space,
+    pub(super) space_id: SpaceId,
     pub(super) clock: &'a Clock,
     pub(super) events: &'a mut Vec<Event>,
+    pub(super) code: &'a mut CodeCache,
     pub(super) tsg: u32,
     pub(super) channel: u32,
     /// Classes whose context the driver has made for this channel.
@@ -54,6 +58,8 @@ impl Bus<'_> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Advance {
     Worked,
+    /// Kernels ran, for as long as this many methods take.
+    Ran(u32),
     /// Worked, and lets the others go first now.
     Yielded,
     /// Waits for a semaphore.
@@ -66,24 +72,36 @@ pub(super) enum Advance {
 #[derive(Debug)]
 pub(super) enum Work {
     Copy(copy::Job),
-    /// The compute engine's report, and whether it wakes somebody.
-    Report(Release, bool),
+    Report(Report),
+    Launch(Pcas),
+    /// The compute engine's caches lose the code in them.
+    DropCode,
+}
+
+/// The compute engine's report.
+#[derive(Debug)]
+pub(super) struct Report {
+    pub(super) release: Release,
+    /// Whether it wakes somebody.
+    pub(super) awaken: bool,
+    /// Whether it waits for the kernels before it.
+    pub(super) flush: bool,
+}
+
+impl Report {
+    fn run(self, bus: &mut Bus) -> Result<(), Fault> {
+        let released = self.release.perform(bus.space, bus.clock);
+        released.map_err(|fault| Fault::mmu("the compute engine's semaphore release", fault))?;
+        if self.awaken {
+            bus.interrupt();
+        }
+        Ok(())
+    }
 }
 
 impl Work {
-    fn run(self, bus: &mut Bus) -> Result<(), Fault> {
-        match self {
-            Work::Copy(job) => job.run(bus),
-            Work::Report(release, awaken) => {
-                let released = release.perform(bus.space, bus.clock);
-                released
-                    .map_err(|fault| Fault::mmu("the compute engine's semaphore release", fault))?;
-                if awaken {
-                    bus.interrupt();
-                }
-                Ok(())
-            }
-        }
+    fn waits_for_kernels(&self) -> bool {
+        matches!(self, Work::Report(report) if report.flush)
     }
 
     /// Whether the engine may do this before what was sent earlier is done.
@@ -105,6 +123,10 @@ pub(super) struct Channel {
     pub(super) copy: Option<Box<Copy>>,
     /// What the engines have not done yet, oldest first.
     outstanding: VecDeque<Work>,
+    /// A method that has to wait until the engines are idle.
+    held: Option<Held>,
+    /// Kernels had their turn and are not at their end: now the host engine goes on.
+    hosts_turn: bool,
     pub(super) dead: bool,
     pub(super) queued: bool,
 }
@@ -117,6 +139,17 @@ struct Burst {
     method: u32,
     left: u32,
 }
+
+/// A method with its data.
+#[derive(Clone, Copy)]
+struct Held {
+    subchannel: u32,
+    method: u32,
+    data: u32,
+}
+
+/// Warp instructions that take as long here as a method does.
+const INSTRUCTIONS_PER_METHOD: u64 = 16;
 
 impl Channel {
     pub(super) fn new(setup: ChannelSetup) -> Channel {
@@ -133,6 +166,8 @@ impl Channel {
             compute: None,
             copy: None,
             outstanding: VecDeque::new(),
+            held: None,
+            hosts_turn: false,
             dead: false,
             queued: false,
         }
@@ -141,21 +176,32 @@ impl Channel {
     /// Executes one ring entry, header or method, or some outstanding work of an engine.
     pub(super) fn advance(&mut self, bus: &mut Bus) -> Result<Advance, Fault> {
         // Engines get a turn now and then, and whenever the host engine has nothing to do.
-        if !self.outstanding.is_empty()
-            && bus.shaker.as_mut().is_some_and(|shaker| shaker.below(8) == 0)
-        {
-            self.run_engine(bus)?;
-            return Ok(Advance::Worked);
+        let engines_turn = match &mut bus.shaker {
+            Some(shaker) => shaker.below(8) == 0,
+            None => !std::mem::take(&mut self.hosts_turn),
+        };
+        if engines_turn {
+            if let Some(advance) = self.run_engine(bus)? {
+                self.hosts_turn = self.is_busy();
+                return Ok(advance);
+            }
         }
         let advance = self.advance_host(bus)?;
-        if matches!(advance, Advance::Blocked | Advance::Empty) && self.run_engine(bus)? {
-            return Ok(Advance::Worked);
+        if matches!(advance, Advance::Blocked | Advance::Empty) {
+            return Ok(self.run_engine(bus)?.unwrap_or(advance));
         }
         Ok(advance)
     }
 
     /// What the host engine itself does next.
     pub(super) fn advance_host(&mut self, bus: &mut Bus) -> Result<Advance, Fault> {
+        if let Some(Held { subchannel, method, data }) = self.held {
+            if self.is_busy() {
+                return Ok(Advance::Blocked);
+            }
+            self.held = None;
+            return self.method(bus, subchannel, method, data);
+        }
         if let Some(acquire) = &self.waiting {
             let succeeds = acquire.succeeds(bus.space);
             if !succeeds.map_err(|fault| Fault::mmu("a semaphore acquire", fault))? {
@@ -209,6 +255,15 @@ impl Channel {
         method: u32,
         data: u32,
     ) -> Result<Advance, Fault> {
+        let waits = match (subchannel, method) {
+            (_, ..ENGINE_METHODS) => Channel::host_waits(method, data),
+            (COMPUTE_SUBCHANNEL, _) => Compute::waits(method),
+            _ => false,
+        };
+        if waits && self.is_busy() {
+            self.held = Some(Held { subchannel, method, data });
+            return Ok(Advance::Worked);
+        }
         if method < ENGINE_METHODS {
             return self.host_method(bus, subchannel, method, data);
         }
@@ -228,27 +283,63 @@ impl Channel {
                 )));
             }
         };
-        match work {
-            Some(work) if bus.shaker.is_some() => self.outstanding.push_back(work),
-            Some(work) => work.run(bus)?,
-            None => {}
+        self.outstanding.extend(work);
+        if bus.shaker.is_none() {
+            self.run_outstanding(bus)?;
         }
         Ok(Advance::Worked)
     }
 
-    /// Waits until the engines have nothing left to do.
-    pub(super) fn wait_for_idle(&mut self, bus: &mut Bus) -> Result<(), Fault> {
-        while self.run_engine(bus)? {}
-        Ok(())
+    /// Whether an engine has not ended what it was given.
+    fn is_busy(&self) -> bool {
+        !self.outstanding.is_empty() || self.compute.as_ref().is_some_and(|engine| engine.busy())
     }
 
-    /// Lets an engine do one thing; false if there is nothing to do.
-    fn run_engine(&mut self, bus: &mut Bus) -> Result<bool, Fault> {
-        let overtakers = self.outstanding.iter().skip(1).take_while(|work| work.may_overtake());
-        let choices = 1 + overtakers.count() as u32;
-        let chosen = bus.shaker.as_mut().map_or(0, |shaker| shaker.below(choices));
-        let Some(work) = self.outstanding.remove(chosen as usize) else { return Ok(false) };
-        work.run(bus)?;
-        Ok(true)
+    /// Lets an engine do one thing, if there is anything to do.
+    fn run_engine(&mut self, bus: &mut Bus) -> Result<Option<Advance>, Fault> {
+        let running = self.compute.as_mut().filter(|engine| engine.running());
+        if let Some(engine) = running {
+            let first = match &mut bus.shaker {
+                Some(shaker) => self.outstanding.is_empty() || shaker.below(2) == 0,
+                None => true,
+            };
+            if first {
+                let spent = engine.run(bus)?;
+                return Ok(Some(Advance::Ran(1 + (spent / INSTRUCTIONS_PER_METHOD) as u32)));
+            }
+        }
+        Ok(self.run_outstanding(bus)?.then_some(Advance::Worked))
+    }
+
+    /// Does the oldest thing that can be done; without a seed, everything that can. False if there is
+    /// nothing.
+    fn run_outstanding(&mut self, bus: &mut Bus) -> Result<bool, Fault> {
+        let mut worked = false;
+        loop {
+            // What waits for kernels does not keep the copy engine from its work.
+            let kernels = self.compute.as_ref().is_some_and(|engine| engine.busy());
+            let held = kernels && self.outstanding.front().is_some_and(Work::waits_for_kernels);
+            let can_be_done = |work: &Work| !held || matches!(work, Work::Copy(_));
+            let Some(first) = self.outstanding.iter().position(can_be_done) else { break };
+            let behind = self.outstanding.iter().skip(first + 1);
+            let choices = 1 + behind.take_while(|work| work.may_overtake()).count() as u32;
+            let chosen = bus.shaker.as_mut().map_or(0, |shaker| shaker.below(choices));
+            let Some(work) = self.outstanding.remove(first + chosen as usize) else { break };
+            match work {
+                Work::Copy(job) => job.run(bus)?,
+                Work::Report(report) => report.run(bus)?,
+                Work::DropCode => bus.code.invalidate(),
+                Work::Launch(pcas) => {
+                    if let Some(engine) = &mut self.compute {
+                        engine.launch(bus, pcas)?;
+                    }
+                }
+            }
+            worked = true;
+            if bus.shaker.is_some() {
+                break;
+            }
+        }
+        Ok(worked)
     }
 }

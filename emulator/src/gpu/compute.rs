@@ -1,28 +1,111 @@
-//! The compute engine, AMPERE_COMPUTE_B: keeps state for kernels, releases semaphores, and is where
-//! launches arrive.
+//! The methods of the compute engine, AMPERE_COMPUTE_B: keeps state for kernels, launches them and
+//! releases semaphores.
 
 use std::sync::LazyLock;
 
+use hw_defs::Field;
 use hw_defs::c7c0::*;
 
-use super::channel::{Bus, Work};
+use super::channel::{Bus, Report, Work};
 use super::fault::Fault;
+use super::launch::{Launches, Pcas};
+use super::mmu::{Kind, Space};
+use super::qmd::Descriptor;
 use super::registers::{Registers, Table, offsets};
 use super::semaphore::{Op, Reduction, Release, Size};
 
 /// The engine as one channel sees it.
 pub(super) struct Compute {
     registers: Registers,
+    launches: Launches,
+}
+
+/// What methods have said about the memory of kernels.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Setup {
+    /// Where shared and local memory appear in generic addresses.
+    pub(super) shared_window: u64,
+    pub(super) local_window: u64,
+    /// Where local memory lies, and how much of it one TPC has.
+    local: u64,
+    local_per_tpc: u64,
+}
+
+/// A TPC's warps: two multiprocessors of 48.
+const WARPS_PER_TPC: u64 = 96;
+/// What each warp's local memory is rounded up to.
+const LOCAL_GRAIN: u64 = 0x200;
+
+impl Setup {
+    /// Whether a launch has what it needs.
+    pub(super) fn check(&self, space: &Space, descriptor: &Descriptor) -> Result<(), Fault> {
+        let va = descriptor.va;
+        let refuse =
+            |what: String| Err(Fault::engine(format!("the launch of the QMD at {va:#x}: {what}")));
+        for (window, method) in [
+            (self.shared_window, "SET_SHADER_SHARED_MEMORY_WINDOW_A and _B"),
+            (self.local_window, "SET_SHADER_LOCAL_MEMORY_WINDOW_A and _B"),
+        ] {
+            if window == 0 {
+                return refuse(format!("nobody has sent {method} on this channel"));
+            }
+        }
+        let per_thread: u64 = descriptor.local.iter().map(|bytes| u64::from(*bytes)).sum();
+        if per_thread == 0 {
+            return Ok(());
+        }
+        let need = (per_thread * 32).next_multiple_of(LOCAL_GRAIN) * WARPS_PER_TPC;
+        let has = self.local_per_tpc;
+        if has < need {
+            return refuse(format!(
+                "SHADER_LOCAL_MEMORY_LOW_SIZE and _HIGH_SIZE ask for {per_thread:#x} bytes per thread, \
+                 which makes {need:#x} per TPC, and SET_SHADER_LOCAL_MEMORY_NON_THROTTLED_A and _B \
+                 gave {has:#x}"
+            ));
+        }
+        let mut at = self.local;
+        while at < self.local + has {
+            let span = space.span(at, self.local + has - at, Kind::Write);
+            at += span.map_err(|fault| Fault::mmu("local memory", fault))?.len;
+        }
+        Ok(())
+    }
 }
 
 impl Default for Compute {
     fn default() -> Compute {
         static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(AMPERE_COMPUTE_B));
-        Compute { registers: Registers::new(&TABLE) }
+        Compute { registers: Registers::new(&TABLE), launches: Launches::default() }
     }
 }
 
 impl Compute {
+    /// Whether a method is not obeyed before the engines are idle.
+    pub(super) fn waits(offset: u32) -> bool {
+        offsets!(c7c0: WAIT_FOR_IDLE, INVALIDATE_SHADER_CACHES);
+        matches!(offset, WAIT_FOR_IDLE | INVALIDATE_SHADER_CACHES)
+    }
+
+    /// Whether a kernel could run now.
+    pub(super) fn running(&self) -> bool {
+        self.launches.running()
+    }
+
+    /// Whether a launch has not ended.
+    pub(super) fn busy(&self) -> bool {
+        self.launches.busy()
+    }
+
+    /// Lets kernels run a little; about how many warp instructions that were.
+    pub(super) fn run(&mut self, bus: &mut Bus) -> Result<u64, Fault> {
+        self.launches.run(bus)
+    }
+
+    /// A launch has its turn.
+    pub(super) fn launch(&mut self, bus: &mut Bus, pcas: Pcas) -> Result<(), Fault> {
+        self.launches.arrive(bus, pcas)
+    }
+
     /// Takes a word; what the engine has to do because of it.
     pub(super) fn method(
         &mut self,
@@ -37,16 +120,26 @@ impl Compute {
             SET_QMD_VIRTUALIZATION_CONTROL, LOAD_INLINE_QMD_DATA, MME_DMA_READ,
             MME_DMA_READ_FIFOED, MME_DMA_WRITE, MME_DMA_REDUCTION, MME_DMA_SYSMEMBAR,
             MME_DMA_SYNC, MME_DMA_WRITE_METHOD_BARRIER, SET_REPORT_SEMAPHORE_D, CALL_MME_MACRO,
-            CALL_MME_DATA);
+            CALL_MME_DATA, INVALIDATE_SHADER_CACHES, INVALIDATE_SHADER_CACHES_NO_WFI);
         let method = self.registers.write(offset, data).map_err(Fault::engine)?;
         match method.offset {
             REPORT_SEMAPHORE_EXECUTE => self.report(data).map(Some),
             SET_REPORT_SEMAPHORE_D => self.old_report(data).map(Some),
-            SEND_SIGNALING_PCAS2_B => match SEND_SIGNALING_PCAS2_B_PCAS_ACTION.get(data) {
-                SEND_SIGNALING_PCAS2_B_PCAS_ACTION_NOP => Ok(None),
-                _ => self.launch().map(Some),
-            },
-            SEND_SIGNALING_PCAS_B => self.launch().map(Some),
+            SEND_SIGNALING_PCAS2_B => self.pcas2(data),
+            SEND_SIGNALING_PCAS_B => {
+                let set = |field: Field| field.get(data) != 0;
+                let schedules = set(SEND_SIGNALING_PCAS_B_SCHEDULE);
+                Ok(schedules.then(|| self.pcas(set(SEND_SIGNALING_PCAS_B_INVALIDATE))))
+            }
+            INVALIDATE_SHADER_CACHES => {
+                let code = INVALIDATE_SHADER_CACHES_INSTRUCTION.get(data);
+                Ok((code == INVALIDATE_SHADER_CACHES_INSTRUCTION_TRUE).then_some(Work::DropCode))
+            }
+            INVALIDATE_SHADER_CACHES_NO_WFI => {
+                let code = INVALIDATE_SHADER_CACHES_NO_WFI_INSTRUCTION.get(data);
+                let drops = code == INVALIDATE_SHADER_CACHES_NO_WFI_INSTRUCTION_TRUE;
+                Ok(drops.then_some(Work::DropCode))
+            }
             SEND_PCAS_B => {
                 bus.notice("SEND_PCAS_B does nothing on this class: use SEND_SIGNALING_PCAS2_B");
                 Ok(None)
@@ -85,17 +178,55 @@ impl Compute {
                 "this software Orin's compute engine cannot do {} with {data:#x}",
                 method.name
             ))),
-            // State for kernels, and caches and pipes, of which there are none to flush.
+            // State for kernels, and caches and pipes that are always in order.
             _ => Ok(None),
         }
     }
 
-    /// A launch descriptor arrives.
-    fn launch(&self) -> Result<Work, Fault> {
-        let qmd = u64::from(self.registers.get(SEND_PCAS_A)) << 8;
-        Err(Fault::engine(format!(
-            "this software Orin cannot run kernels yet: a launch with its QMD at {qmd:#x}"
-        )))
+    fn pcas2(&self, data: u32) -> Result<Option<Work>, Fault> {
+        let action = SEND_SIGNALING_PCAS2_B_PCAS_ACTION.get(data);
+        let anew = match action {
+            SEND_SIGNALING_PCAS2_B_PCAS_ACTION_NOP => return Ok(None),
+            // Nothing is kept of a descriptor between its fetch and its start, so that fetching it
+            // ahead changes nothing.
+            SEND_SIGNALING_PCAS2_B_PCAS_ACTION_SCHEDULE
+            | SEND_SIGNALING_PCAS2_B_PCAS_ACTION_PREFETCH_SCHEDULE => false,
+            SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INVALIDATE_COPY_SCHEDULE
+            | SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INVALIDATE_PREFETCH_COPY_SCHEDULE => true,
+            other => {
+                let name = SEND_SIGNALING_PCAS2_B_PCAS_ACTION.value_name(other);
+                return Err(Fault::engine(format!(
+                    "this software Orin's compute engine cannot do SEND_SIGNALING_PCAS2_B with \
+                     PCAS_ACTION {other} ({})",
+                    name.unwrap_or("unnamed")
+                )));
+            }
+        };
+        let rest = data & !SEND_SIGNALING_PCAS2_B_PCAS_ACTION.mask();
+        if rest != 0 {
+            return Err(Fault::engine(format!(
+                "SEND_SIGNALING_PCAS2_B {data:#x}: SELECT and OFFSET_MINUS_ONE mean nothing to a launch"
+            )));
+        }
+        Ok(Some(self.pcas(anew)))
+    }
+
+    /// A launch of the descriptor that SEND_PCAS_A named.
+    fn pcas(&self, anew: bool) -> Work {
+        let registers = &self.registers;
+        let setup = Setup {
+            shared_window: registers
+                .pair(SET_SHADER_SHARED_MEMORY_WINDOW_A, SET_SHADER_SHARED_MEMORY_WINDOW_B),
+            local_window: registers
+                .pair(SET_SHADER_LOCAL_MEMORY_WINDOW_A, SET_SHADER_LOCAL_MEMORY_WINDOW_B),
+            local: registers.pair(SET_SHADER_LOCAL_MEMORY_A, SET_SHADER_LOCAL_MEMORY_B),
+            local_per_tpc: registers.pair(
+                SET_SHADER_LOCAL_MEMORY_NON_THROTTLED_A,
+                SET_SHADER_LOCAL_MEMORY_NON_THROTTLED_B,
+            ),
+        };
+        let qmd = u64::from(registers.get(SEND_PCAS_A)) << 8;
+        Work::Launch(Pcas { qmd, anew, setup })
     }
 
     fn report(&self, data: u32) -> Result<Work, Fault> {
@@ -149,7 +280,9 @@ impl Compute {
         let awaken = REPORT_SEMAPHORE_EXECUTE_AWAKEN_ENABLE.get(data)
             == REPORT_SEMAPHORE_EXECUTE_AWAKEN_ENABLE_TRUE;
         release.check().map_err(Fault::engine)?;
-        Ok(Work::Report(release, awaken))
+        let flush = REPORT_SEMAPHORE_EXECUTE_FLUSH_DISABLE.get(data)
+            == REPORT_SEMAPHORE_EXECUTE_FLUSH_DISABLE_FALSE;
+        Ok(Work::Report(Report { release, awaken, flush }))
     }
 
     fn old_report(&self, data: u32) -> Result<Work, Fault> {
@@ -185,7 +318,9 @@ impl Compute {
         let awaken = SET_REPORT_SEMAPHORE_D_AWAKEN_ENABLE.get(data)
             == SET_REPORT_SEMAPHORE_D_AWAKEN_ENABLE_TRUE;
         release.check().map_err(Fault::engine)?;
-        Ok(Work::Report(release, awaken))
+        let flush = SET_REPORT_SEMAPHORE_D_FLUSH_DISABLE.get(data)
+            == SET_REPORT_SEMAPHORE_D_FLUSH_DISABLE_FALSE;
+        Ok(Work::Report(Report { release, awaken, flush }))
     }
 }
 

@@ -8,6 +8,22 @@ use super::registers::offsets;
 use super::semaphore::{Acquire, Condition, Op, Reduction, Release, Size};
 
 impl Channel {
+    /// Whether a method is not obeyed before the engines are idle.
+    pub(super) fn host_waits(offset: u32, data: u32) -> bool {
+        offsets!(c76f: SET_REFERENCE, SEM_EXECUTE, WFI);
+        match offset {
+            WFI | SET_REFERENCE => true,
+            SEM_EXECUTE => {
+                let operation = c76f::SEM_EXECUTE_OPERATION.get(data);
+                let writes =
+                    [c76f::SEM_EXECUTE_OPERATION_RELEASE, c76f::SEM_EXECUTE_OPERATION_REDUCTION];
+                let wfi = c76f::SEM_EXECUTE_RELEASE_WFI.get(data);
+                writes.contains(&operation) && wfi == c76f::SEM_EXECUTE_RELEASE_WFI_EN
+            }
+            _ => false,
+        }
+    }
+
     /// Obeys a method below 0x100, which means the same on every subchannel.
     pub(super) fn host_method(
         &mut self,
@@ -17,7 +33,7 @@ impl Channel {
         data: u32,
     ) -> Result<Advance, Fault> {
         offsets!(c76f: SET_OBJECT, ILLEGAL, SEMAPHOREA, SEMAPHOREB, SEMAPHOREC, SEMAPHORED,
-            NON_STALL_INTERRUPT, MEM_OP_D, SET_REFERENCE, SEM_EXECUTE, WFI, YIELD,
+            NON_STALL_INTERRUPT, MEM_OP_D, SET_REFERENCE, SEM_EXECUTE, YIELD,
             CLEAR_FAULTED);
         let method = self.host.write(offset, data).map_err(Fault::host)?;
         match method.offset {
@@ -31,17 +47,13 @@ impl Channel {
             }
             NON_STALL_INTERRUPT => bus.interrupt(),
             MEM_OP_D => self.mem_op(data)?,
-            WFI => self.wait_for_idle(bus)?,
-            SET_REFERENCE => {
-                self.wait_for_idle(bus)?;
-                self.fetcher.set_reference(data);
-            }
+            SET_REFERENCE => self.fetcher.set_reference(data),
             SEM_EXECUTE => return self.sem_execute(bus, data),
             YIELD if data >= 2 => return Ok(Advance::Yielded),
             ILLEGAL | CLEAR_FAULTED => {
                 return Err(Fault::host(format!("{} was sent", method.name)));
             }
-            // The others set up what MEM_OP_D and SEM_EXECUTE do, or flush what is never held back.
+            // The others waited before they came here, set up what MEM_OP_D and SEM_EXECUTE do, or flush what is never held back.
             _ => {}
         }
         Ok(Advance::Worked)
@@ -133,10 +145,6 @@ impl Channel {
                     == c76f::SEM_EXECUTE_RELEASE_TIMESTAMP_EN;
                 let release = Release { va, size, payload, reduction, stamped };
                 release.check().map_err(Fault::host)?;
-                let wfi = c76f::SEM_EXECUTE_RELEASE_WFI.get(data);
-                if wfi == c76f::SEM_EXECUTE_RELEASE_WFI_EN {
-                    self.wait_for_idle(bus)?;
-                }
                 let released = release.perform(bus.space, bus.clock);
                 released.map_err(|fault| Fault::mmu("a semaphore release", fault))?;
                 return Ok(Advance::Worked);

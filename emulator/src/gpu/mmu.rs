@@ -56,8 +56,24 @@ impl Display for MmuFault {
             Kind::Write => "wrote",
             Kind::Atomic => "made an atomic access to",
         };
-        write!(f, "{verb} {va:#x}, ")?;
-        match self.reason {
+        write!(f, "{verb} {va:#x}, {}", self.place())
+    }
+}
+
+impl MmuFault {
+    /// What is wrong with the address, as the end of a sentence about it.
+    pub(crate) fn place(&self) -> impl Display {
+        Place(self.va, self.reason.clone())
+    }
+}
+
+struct Place(u64, Reason);
+
+impl Display for Place {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Place(va, reason) = self;
+        let va = *va;
+        match *reason {
             Reason::ReadOnly => f.write_str("which is mapped read-only"),
             Reason::TooHigh => write!(f, "which has more than {ADDRESS_BITS} bits"),
             Reason::Unmapped(None) => f.write_str("and nothing is mapped in that address space"),
@@ -151,6 +167,14 @@ impl Space {
             offset: mapping.offset + inside,
             len: len.min(mapping.end - va),
         })
+    }
+
+    /// The whole mapping around `va`: where it starts, its bytes, and whether they may be changed.
+    pub(crate) fn around(&self, va: u64) -> Option<(u64, Span<'_>, bool)> {
+        let mapping = self.find(va, Kind::Read).ok()?;
+        let Mapping { start, end, ref memory, offset, access } = *mapping;
+        let span = Span { memory, offset, len: end - start };
+        Some((start, span, access == Access::ReadWrite))
     }
 
     fn find(&self, va: u64, kind: Kind) -> Result<&Mapping, MmuFault> {

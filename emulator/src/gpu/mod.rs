@@ -11,6 +11,7 @@ use std::sync::atomic::{Ordering, fence};
 use crate::memory::Memory;
 use channel::{Advance, Bus, Channel};
 use clock::{Clock, time_of_day};
+use launch_code::CodeCache;
 use mmu::Space;
 
 mod channel;
@@ -20,7 +21,11 @@ mod copy;
 mod fault;
 mod fetch;
 mod host;
+mod launch;
+mod launch_code;
+mod launch_grid;
 mod mmu;
+mod qmd;
 mod registers;
 mod semaphore;
 #[cfg(test)]
@@ -105,6 +110,7 @@ pub struct Gpu {
     /// Channels with work, in the order of their turns.
     queue: VecDeque<u32>,
     events: Vec<Event>,
+    code: CodeCache,
     notifiers_lost: bool,
     shaker: Option<Shaker>,
 }
@@ -136,6 +142,7 @@ impl Gpu {
             bindings: BTreeMap::new(),
             queue: VecDeque::new(),
             events: Vec::new(),
+            code: CodeCache::default(),
             notifiers_lost: false,
             shaker: None,
         }
@@ -159,6 +166,7 @@ impl Gpu {
     /// Forgets an address space; channels that still use it fault at their next access.
     pub fn destroy_space(&mut self, space: SpaceId) {
         self.spaces.remove(&space);
+        self.code.forget(space);
     }
 
     /// Maps `len` bytes of `memory` from `offset` on at `va`.
@@ -249,7 +257,8 @@ impl Gpu {
         true
     }
 
-    /// Lets channels with work execute up to `budget` ring entries, headers and methods.
+    /// Lets channels with work execute up to `budget` ring entries, headers and methods. Kernels run
+    /// in slices, each of which may overdraw it once.
     pub fn step(&mut self, budget: u32) -> Progress {
         let mut left = budget;
         let mut worked = false;
@@ -265,7 +274,7 @@ impl Gpu {
             }
             let Some(id) = self.queue.pop_front() else { break };
             let (used, again) = self.turn(id, turn);
-            left -= used;
+            left = left.saturating_sub(used);
             worked |= used > 0;
             stuck = if used > 0 { 0 } else { stuck + usize::from(again) };
             if again {
@@ -289,8 +298,10 @@ impl Gpu {
         let nothing = Space::default();
         let mut bus = Bus {
             space: self.spaces.get(&channel.space).unwrap_or(&nothing),
+            space_id: channel.space,
             clock: &self.clock,
             events: &mut self.events,
+            code: &mut self.code,
             tsg: channel.tsg,
             channel: id,
             classes: binding.map_or(&[], |binding| &binding.classes),
@@ -300,6 +311,7 @@ impl Gpu {
         while used < budget {
             match channel.advance(&mut bus) {
                 Ok(Advance::Worked) => used += 1,
+                Ok(Advance::Ran(cost)) => used += cost,
                 Ok(Advance::Yielded) => {
                     used += 1;
                     break;

@@ -140,23 +140,6 @@ fn a_report_may_wake_somebody() {
 }
 
 #[test]
-fn launches_are_refused_with_the_address_of_the_descriptor() {
-    let action = SEND_SIGNALING_PCAS2_B_PCAS_ACTION_PREFETCH_SCHEDULE;
-    for words in [
-        send(1, SEND_SIGNALING_PCAS2_B, &[action]),
-        send(1, SEND_SIGNALING_PCAS_B, &[SEND_SIGNALING_PCAS_B_SCHEDULE.mask()]),
-    ] {
-        let (code, report) = Bench::new().fault(&[
-            compute_class(),
-            send(1, SEND_PCAS_A, &[(DATA_VA >> 8) as u32]),
-            words,
-        ]);
-        assert_eq!(code, 13);
-        says(&report, &["cannot run kernels yet", "QMD at 0x2000000000"]);
-    }
-}
-
-#[test]
 fn what_the_engine_cannot_do_is_a_fault() {
     let cases = [
         (send(1, NOTIFY, &[0]), "NOTIFY"),
@@ -166,6 +149,10 @@ fn what_the_engine_cannot_do_is_a_fault() {
         (send(1, WAIT_FOR_IDLE.at(0), &[0, 0, 0]), "LOAD_MME_INSTRUCTION_RAM "),
         (vec![0x2001_2000 | 0x1f0 >> 2, 0], "AMPERE_COMPUTE_B has no method 0x01f0"),
         (send(1, INVALIDATE_SHADER_CACHES, &[0x20]), "reserved bits 0x20"),
+        (send(1, SEND_SIGNALING_PCAS2_B, &[1]), "PCAS_ACTION 1 (INVALIDATE)"),
+        (send(1, SEND_SIGNALING_PCAS2_B, &[7]), "PCAS_ACTION 7 (DECREMENT_DEPENDENCE)"),
+        (send(1, SEND_SIGNALING_PCAS2_B, &[15]), "PCAS_ACTION 15 (unnamed)"),
+        (send(1, SEND_SIGNALING_PCAS2_B, &[0x109]), "SELECT and OFFSET_MINUS_ONE"),
         (report(DATA_VA, 0, ONE_WORD | LONG), "no room for 64 bits"),
         (report(DATA_VA, 0, 3 << 3), "STRUCTURE_SIZE 3"),
         (report(DATA_VA, 0, ONE_WORD | 1), "report with ACQUIRE"),

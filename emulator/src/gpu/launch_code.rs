@@ -1,0 +1,67 @@
+//! The instruction cache.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::SpaceId;
+use super::fault::Fault;
+use super::mmu::{Kind, PAGE, Space};
+use crate::sm::{Arch, Program};
+
+/// Code is taken up to this far before and behind the first instruction; a module is smaller.
+const REACH: u64 = 8 << 20;
+
+/// Code that was fetched, by space and first instruction. As in hardware, what is stored over code
+/// that has run is not seen until somebody invalidates this: a program that forgets to runs the old
+/// code. What has not run at an address is always fetched.
+#[derive(Default)]
+pub(super) struct CodeCache(BTreeMap<(SpaceId, u64), Arc<Program>>);
+
+impl CodeCache {
+    /// Forgets everything.
+    pub(super) fn invalidate(&mut self) {
+        self.0.clear();
+    }
+
+    /// Forgets an address space.
+    pub(super) fn forget(&mut self, gone: SpaceId) {
+        self.0.retain(|(space, _), _| *space != gone);
+    }
+
+    /// The code around its first instruction.
+    pub(super) fn program(
+        &mut self,
+        (id, space): (SpaceId, &Space),
+        entry: u64,
+    ) -> Result<Arc<Program>, Fault> {
+        // A translation is made even for what is cached.
+        let span = space.span(entry, PAGE, Kind::Read);
+        span.map_err(|fault| Fault::mmu("the fetch of a kernel's code", fault))?;
+        if let Some(known) = self.0.get(&(id, entry)) {
+            return Ok(known.clone());
+        }
+        let (base, code) = image(space, entry);
+        let name = format!("the kernel at {entry:#x}");
+        let program = Arc::new(Program::new(Arch::Sm87, &name, base, &code));
+        self.0.insert((id, entry), program.clone());
+        Ok(program)
+    }
+}
+
+/// The pages around `entry` up to the next ones that are empty or not mapped: nothing in a
+/// descriptor says where the code and the functions that it calls begin and end.
+fn image(space: &Space, entry: u64) -> (u64, Vec<u8>) {
+    let page = |va: u64| {
+        let span = space.span(va, PAGE, Kind::Read).ok()?;
+        let mut bytes = vec![0; PAGE as usize];
+        span.memory.read(span.offset, &mut bytes);
+        bytes.iter().any(|byte| *byte != 0).then_some(bytes)
+    };
+    let first = entry / PAGE * PAGE;
+    let below = (1..=REACH / PAGE).map_while(|i| first.checked_sub(i * PAGE).and_then(page));
+    let mut pages: Vec<_> = below.collect();
+    let base = first - pages.len() as u64 * PAGE;
+    pages.reverse();
+    pages.extend((0..REACH / PAGE).map_while(|i| page(first + i * PAGE)));
+    (base, pages.concat())
+}

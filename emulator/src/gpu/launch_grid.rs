@@ -1,0 +1,200 @@
+//! A grid that runs: its blocks, a few at a time, piece by piece.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use self_cell::self_cell;
+
+use super::channel::Bus;
+use super::compute::Setup;
+use super::fault::{Fault, FaultCause};
+use super::mmu::{Kind, Space};
+use super::qmd::{Descriptor, MULTIPROCESSORS};
+use crate::sm::{self, Block, FaultKind, GlobalMemory, MemoryFault, Order, Outcome, Program, Span};
+
+/// Warp instructions that a kernel runs before the host engine, other channels, and whoever waits
+/// for the machine have their turn: about a millisecond.
+const SLICE: u64 = 1 << 16;
+/// What starting a warp costs, in instructions, so that grids of empty blocks end a slice too.
+const WARP_START: u64 = 64;
+
+type Slices<'a> = Vec<&'a [u8]>;
+
+self_cell!(
+    /// The bytes of constant banks, and where each is.
+    struct Banks {
+        owner: Vec<Vec<u8>>,
+        #[covariant]
+        dependent: Slices,
+    }
+);
+
+/// What all blocks of a grid look at.
+struct Fixed {
+    program: Arc<Program>,
+    banks: Banks,
+}
+
+self_cell!(
+    /// A block and what it looks at.
+    struct Resident {
+        owner: Arc<Fixed>,
+        #[not_covariant]
+        dependent: Block,
+    }
+);
+
+/// A grid on its way.
+pub(super) struct Grid {
+    pub(super) descriptor: Descriptor,
+    setup: Setup,
+    fixed: Arc<Fixed>,
+    /// The next block to start, counted with x running fastest.
+    next: u64,
+    blocks: u64,
+    /// Blocks that have started and not ended: as on hardware others start meanwhile, so that a
+    /// block may wait for its neighbours.
+    resident: VecDeque<Resident>,
+}
+
+/// How far a grid got.
+pub(super) struct Ran {
+    /// Warp instructions, roughly.
+    pub(super) spent: u64,
+    pub(super) done: bool,
+}
+
+impl Grid {
+    /// Fetches constants and code.
+    pub(super) fn new(bus: &mut Bus, descriptor: Descriptor, setup: Setup) -> Result<Grid, Fault> {
+        setup.check(bus.space, &descriptor)?;
+        if descriptor.invalidates_code {
+            bus.code.invalidate();
+        }
+        let program = bus.code.program((bus.space_id, bus.space), descriptor.entry)?;
+        let (mut at, bytes) = descriptor.prefetch;
+        let end = at + bytes;
+        while at < end {
+            let span = bus.space.span(at, end - at, Kind::Read);
+            at += span.map_err(|fault| Fault::mmu("the prefetch of a kernel's code", fault))?.len;
+        }
+        let mut banks = Vec::new();
+        for (i, (va, bytes)) in descriptor.banks.iter().enumerate() {
+            let bank = read(bus.space, *va, *bytes as usize);
+            let what = format_args!("the fetch of constant bank {i}");
+            banks.push(bank.map_err(|fault| Fault::mmu(what, fault))?);
+        }
+        let banks = Banks::new(banks, |banks| banks.iter().map(Vec::as_slice).collect());
+        let blocks = descriptor.grid.iter().map(|n| u64::from(*n)).product();
+        let fixed = Arc::new(Fixed { program, banks });
+        Ok(Grid { descriptor, setup, fixed, next: 0, blocks, resident: VecDeque::new() })
+    }
+
+    /// Runs a slice.
+    pub(super) fn run(&mut self, bus: &mut Bus) -> Result<Ran, Fault> {
+        let limit = bus.shaker.as_mut().map_or(SLICE, |shaker| 1 + u64::from(shaker.below(2048)));
+        let mut spent = 0;
+        // Who has had a turn without coming to an end makes room for another one.
+        let room = self.resident.len() < self.descriptor.resident as usize;
+        if room && self.next < self.blocks && bus.shaker.as_mut().is_none_or(|s| s.below(2) == 0) {
+            spent += self.start(bus);
+        }
+        while spent < limit {
+            if self.resident.is_empty() {
+                if self.next == self.blocks {
+                    return Ok(Ran { spent, done: true });
+                }
+                spent += self.start(bus);
+            }
+            if let Some(shaker) = &mut bus.shaker {
+                let chosen = shaker.below(self.resident.len() as u32);
+                self.resident.rotate_left(chosen as usize);
+            }
+            let Some(mut block) = self.resident.pop_front() else { break };
+            let budget = limit.saturating_sub(spent).max(1);
+            let (outcome, ran) = block.with_dependent_mut(|_, block| {
+                let before = block.instructions();
+                (block.run(bus.space, budget), block.instructions() - before)
+            });
+            spent += ran;
+            match outcome {
+                Outcome::Done => {}
+                Outcome::Budget => self.resident.push_back(block),
+                Outcome::Fault(fault) => return Err(explain(bus.space, &fault)),
+            }
+        }
+        Ok(Ran { spent, done: self.resident.is_empty() && self.next == self.blocks })
+    }
+
+    /// Starts the next block, first in line; what that costs.
+    fn start(&mut self, bus: &mut Bus) -> u64 {
+        let Descriptor { grid, block, .. } = self.descriptor;
+        let (width, height) = (u64::from(grid[0]), u64::from(grid[1]));
+        let [x, y, z] = [self.next % width, self.next / width % height, self.next / width / height];
+        let sm = (self.next % u64::from(MULTIPROCESSORS)) as u32;
+        self.next += 1;
+        let order = match &mut bus.shaker {
+            Some(shaker) => Order::Seeded(shaker.below(u32::MAX).into()),
+            None => Order::Plain,
+        };
+        let descriptor = &self.descriptor;
+        let (setup, time_ns) = (&self.setup, bus.clock.now());
+        let started = Resident::new(self.fixed.clone(), |fixed| {
+            let launch = sm::Launch {
+                grid,
+                block,
+                index: [x as u32, y as u32, z as u32],
+                entry: descriptor.entry,
+                registers: descriptor.registers,
+                barriers: descriptor.barriers,
+                shared_size: descriptor.shared,
+                local_low: descriptor.local[0],
+                local_high: descriptor.local[1],
+                shared_window: setup.shared_window,
+                local_window: setup.local_window,
+                banks: fixed.banks.borrow_dependent(),
+                sm,
+                time_ns,
+            };
+            Block::new(&fixed.program, launch, order)
+        });
+        self.resident.push_front(started);
+        WARP_START * u64::from(block.iter().product::<u32>().div_ceil(32))
+    }
+}
+
+/// Bytes at `va`, wherever mappings meet.
+fn read(space: &Space, va: u64, bytes: usize) -> Result<Vec<u8>, super::mmu::MmuFault> {
+    let mut out = vec![0; bytes];
+    let mut done = 0;
+    while done < bytes {
+        let span = space.span(va + done as u64, (bytes - done) as u64, Kind::Read)?;
+        let part = span.len as usize;
+        span.memory.read(span.offset, &mut out[done..done + part]);
+        done += part;
+    }
+    Ok(out)
+}
+
+/// What stopped a kernel, as hardware would report it.
+fn explain(space: &Space, fault: &sm::Fault) -> Fault {
+    let kind = match fault.kind {
+        FaultKind::Unmapped => Kind::Read,
+        FaultKind::ReadOnly => Kind::Write,
+        _ => return Fault::engine(fault.to_string()),
+    };
+    let mmu = fault.address.and_then(|address| space.span(address, 1, kind).err());
+    let place = mmu.map_or(String::new(), |mmu| format!(", {}", mmu.place()));
+    Fault { cause: FaultCause::MmuFault, text: format!("{fault}{place}") }
+}
+
+impl GlobalMemory for Space {
+    fn span(&self, address: u64) -> Result<Span<'_>, MemoryFault> {
+        let (start, whole, writable) = self.around(address).ok_or(MemoryFault::Unmapped)?;
+        let host = whole.memory.mapping().start + whole.offset as usize;
+        // SAFETY: the space keeps the memory mapped for as long as it is borrowed, and mappings are whole
+        // pages inside their memory. Everybody in this process reaches it by atomic accesses, and
+        // what is mapped read-only for the GPU is still writable here.
+        Ok(unsafe { Span::new(start, host as *mut u8, whole.len, writable) })
+    }
+}
