@@ -5,11 +5,14 @@
 
 mod common;
 
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::atomic::Ordering;
 use std::thread;
 
 use common::*;
 use emulator::{Board, Options, run};
+use ioctl_defs::nvgpu::channel::*;
+use ioctl_defs::nvgpu::tsg::NVGPU_IOCTL_TSG_EVENT_ID_CTRL;
 
 fn on_a_board(body: impl FnOnce(&Board) + Send) {
     run(Options::default(), body).unwrap();
@@ -106,4 +109,34 @@ fn a_board_ends_with_its_program() {
         // Other tests of this file come and go meanwhile, a few at a time.
         now.0 < before.0 + 20 && now.1 < before.1 + 100
     }));
+}
+
+/// Of an event file the board keeps its own end for as long as it likes.
+#[test]
+fn a_closed_event_file_is_forgotten() {
+    on_a_board(|_| {
+        let program = Program::new();
+        let mut channel = program.channel();
+        let mut args = nvgpu_event_id_ctrl_args {
+            cmd: NVGPU_IOCTL_CHANNEL_EVENT_ID_CMD_ENABLE,
+            event_id: NVGPU_IOCTL_CHANNEL_EVENT_ID_BLOCKING_SYNC,
+            ..Default::default()
+        };
+        for _ in 0..3 {
+            ioctl(&program.tsg, NVGPU_IOCTL_TSG_EVENT_ID_CTRL, &mut args).unwrap();
+            drop(owned(args.event_fd));
+        }
+        ioctl(&program.tsg, NVGPU_IOCTL_TSG_EVENT_ID_CTRL, &mut args).unwrap();
+        let event = owned(args.event_fd);
+        // A release, and then the method that wakes who waits.
+        let (push, slot) = (program.buffer(4096), program.buffer(4096));
+        let words = write_release(&push, 0, slot.va, 1);
+        push.cpu.u32(4 * words as usize).store(0x2001_0008, Ordering::Relaxed);
+        channel.push(push.va, words + 2);
+        ring(&program.registers(), channel.token);
+        let mut poll = libc::pollfd { fd: event.as_raw_fd(), events: libc::POLLIN, revents: 0 };
+        // SAFETY: one entry, which is alive.
+        assert_eq!(check(unsafe { libc::poll(&raw mut poll, 1, 20_000) }).unwrap(), 1);
+        assert_eq!(slot.cpu.u64(0).load(Ordering::Acquire), 1);
+    });
 }
