@@ -26,6 +26,7 @@ pub(super) struct Kernels {
     pub(super) tail: Option<Tail>,
     /// Kernels were launched that the host has not waited for.
     running: bool,
+    group: Group,
     /// The heap's count of modules when the caches were last invalidated.
     modules_seen: u64,
     local: Option<Local>,
@@ -43,9 +44,37 @@ impl Kernels {
             data: Ring::new(heap, DATA_BYTES, submissions)?,
             tail: None,
             running: false,
+            group: Group::None,
             modules_seen: 0,
             local: None,
         })
+    }
+}
+
+impl Kernels {
+    pub(super) fn set_concurrent(&mut self, on: bool) {
+        self.group = if on { Group::Begins } else { Group::None };
+        // A group neither continues a chain nor is the beginning of one.
+        self.tail = None;
+    }
+}
+
+/// Whether launches belong to a group that may run at the same time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Group {
+    None,
+    /// The first launch still waits for what came before the group.
+    Begins,
+    Goes,
+}
+
+impl Group {
+    /// What it is after a launch.
+    pub(super) fn goes_on(self) -> Group {
+        match self {
+            Group::None => Group::None,
+            Group::Begins | Group::Goes => Group::Goes,
+        }
     }
 }
 
@@ -120,13 +149,16 @@ impl Queue {
             Some(tail) => tail.start(va),
             None => {
                 let mut sink = self.commands.cursor();
-                if kernels.running && !(idle && sink.nothing_pending()) {
+                let waits = kernels.running && kernels.group != Group::Goes;
+                if waits && !(idle && sink.nothing_pending()) {
                     encode::wait_for_engine(&mut sink);
                 }
                 encode::launch(&mut sink, va.get());
             }
         }
-        kernels.tail = Some(Tail { descriptor: prepared.descriptor, at, released: false });
+        let tail = Tail { descriptor: prepared.descriptor, at, released: false };
+        kernels.tail = (kernels.group == Group::None).then_some(tail);
+        kernels.group = kernels.group.goes_on();
         kernels.running = true;
         self.channel.progress().encoded_up_to(value);
         Ok(())

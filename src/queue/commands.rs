@@ -27,6 +27,9 @@ pub(crate) trait Target {
     /// Takes a launch that was checked.
     fn launch(&mut self, prepared: Prepared<'_>) -> Result<()>;
 
+    /// From here on launches need not wait for each other, or do again.
+    fn concurrent(&mut self, on: bool);
+
     /// Releases a timeline when everything before has finished. Compute only.
     fn release(&mut self, timeline: Operand, value: Operand) -> Result<()>;
 
@@ -229,6 +232,29 @@ pub trait Commands: Target + Sized {
             encode::copy_piece(&mut self.room()?, to, from, piece);
         }
         Ok(self)
+    }
+
+    /// Launches a group of kernels that may run at the same time, in any order. The group begins
+    /// when everything before has finished, and what comes after it waits for all of it.
+    ///
+    /// ```no_run
+    /// # use doorbell::*;
+    /// # fn all(queue: &mut Queue, kernel: &Kernel, parts: &[Buffer<f32>]) -> Result<()> {
+    /// queue.concurrently(|group| {
+    ///     for part in parts {
+    ///         // SAFETY: the kernel writes nothing but its part.
+    ///         unsafe { group.exec(kernel, &Launch::new(1, 256), &args![part])? };
+    ///     }
+    ///     Ok(())
+    /// })?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    fn concurrently(&mut self, group: impl FnOnce(&mut Self) -> Result<()>) -> Result<&mut Self> {
+        self.concurrent(true);
+        let outcome = group(self);
+        self.concurrent(false);
+        outcome.map(|()| self)
     }
 
     /// Writes a number of 4 or 8 bytes, in order with the commands around it.

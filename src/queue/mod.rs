@@ -227,6 +227,12 @@ impl Target for Queue {
         self.chain(prepared)
     }
 
+    fn concurrent(&mut self, on: bool) {
+        if let Some(kernels) = &mut self.kernels {
+            kernels.set_concurrent(on);
+        }
+    }
+
     fn release(&mut self, timeline: Operand, value: Operand) -> Result<()> {
         if let Some(tail) = self.open_tail() {
             tail.release(timeline, value);

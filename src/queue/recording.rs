@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use hw_defs::qmd::QmdField;
 
 use super::Setup;
+use super::chain::Group;
 use super::commands::{Commands, Keep, Owner, Slot, Target};
 use super::encode::{self, Half, Operand, Sink};
 use super::launch::{DESCRIPTOR_BYTES, Prepared, place_bank};
@@ -35,6 +36,7 @@ pub struct Recorder {
     launches: Vec<Launched>,
     /// Whether the last command is a launch that another can be chained to.
     chained: bool,
+    group: Group,
 }
 
 /// A launch, but for where it lies.
@@ -95,6 +97,7 @@ impl Recorder {
             instances: 2,
             launches: Vec::new(),
             chained: false,
+            group: Group::None,
         }
     }
 
@@ -304,7 +307,7 @@ impl Target for Recorder {
                 for patch in &mut self.patches {
                     patch.at += PROLOGUE;
                 }
-            } else {
+            } else if self.group != Group::Goes {
                 encode::wait_for_engine(&mut self.room()?);
             }
             by_host = Some(self.words.len());
@@ -330,8 +333,14 @@ impl Target for Recorder {
             args,
             released: false,
         });
-        self.chained = true;
+        self.chained = self.group == Group::None;
+        self.group = self.group.goes_on();
         Ok(())
+    }
+
+    fn concurrent(&mut self, on: bool) {
+        self.group = if on { Group::Begins } else { Group::None };
+        self.chained = false;
     }
 
     fn release(&mut self, timeline: Operand, value: Operand) -> Result<()> {

@@ -252,3 +252,63 @@ pub fn refuse_what_cannot_be_launched(device: &Device) -> Result<()> {
     assert!(Module::load(device, b"no cubin").is_err());
     queue.submit()?.wait(SOON)
 }
+
+/// What each `busy_span` leaves: when it began and when it ended, in GPU nanoseconds, and where.
+fn spans(buffer: &doorbell::Buffer<u64>) -> Result<Vec<(u64, u64)>> {
+    Ok(buffer.to_vec()?.chunks(3).map(|span| (span[0], span[1])).collect())
+}
+
+pub fn a_group_runs_together_and_what_follows_waits(device: &Device) -> Result<()> {
+    const KERNELS: usize = 64;
+    let module = module!(device, "time")?;
+    let busy = module.kernel("busy_span")?;
+    let mut queue = device.compute_queue()?;
+    let times = device.alloc_in::<u64>(Memory::Host, 3 * (KERNELS + 2))?;
+    let one = Launch::new(1, 1);
+    let at = |i: usize| times.slice(3 * i..3 * i + 3);
+    // 64 of 20 us each, with one before and one after; first as commands, then as a recording.
+    let mut recorder = queue.record();
+    fn encode(
+        target: &mut impl Commands,
+        launch: &mut dyn FnMut(usize) -> Result<doorbell::Arg<'static>>,
+        busy: &doorbell::Kernel,
+        one: &Launch,
+    ) -> Result<()> {
+        let time = |last: bool| if last { 1_000u64 } else { 20_000 };
+        // SAFETY: each kernel writes the span that is its own.
+        unsafe {
+            target.exec(busy, one, &[launch(0)?, time(false).into()])?;
+            target.concurrently(|group| {
+                for i in 1..=KERNELS {
+                    group.exec(busy, one, &[launch(i)?, time(false).into()])?;
+                }
+                Ok(())
+            })?;
+            target.exec(busy, one, &[launch(KERNELS + 1)?, time(true).into()])?;
+        }
+        Ok(())
+    }
+    let mut address = |i: usize| Ok(at(i)?.start().get().into());
+    encode(&mut recorder, &mut address, &busy, &one)?;
+    let mut recording = recorder.finish()?;
+    for replay in [false, true] {
+        times.write(0, &vec![0; times.len()])?;
+        if replay {
+            queue.replay(&mut recording)?.wait(SOON)?;
+        } else {
+            encode(&mut queue, &mut address, &busy, &one)?;
+            queue.submit()?.wait(SOON)?;
+        }
+        let spans = spans(&times)?;
+        let (first, group, last) = (spans[0], &spans[1..=KERNELS], spans[KERNELS + 1]);
+        let began = group.iter().map(|span| span.0).min().expect("there are some");
+        let ended = group.iter().map(|span| span.1).max().expect("there are some");
+        assert!(first.1 > first.0 && began >= first.1, "the group began before the first ended");
+        assert!(last.0 >= ended, "the last began before the group ended");
+        if device.info().driver == "nvidia" {
+            assert!(ended - began < 3 * 20_000, "64 kernels of 20 us took {} ns", ended - began);
+            println!("64 kernels of 20 us took {} ns", ended - began);
+        }
+    }
+    Ok(())
+}

@@ -95,7 +95,8 @@ cases! {
         dynamic_shared_memory_up_to_the_limit
         local_memory_and_recursion
         constants_globals_and_tables
-        refuse_what_cannot_be_launched;
+        refuse_what_cannot_be_launched
+        a_group_runs_together_and_what_follows_waits;
     faults:
         a_read_of_nothing
         a_write_to_nothing
