@@ -38,7 +38,8 @@ struct Shown {
     va_start: u64,
     va_end: u64,
     l2_bytes: u64,
-    max_clock_hz: u64,
+    /// Null where the driver does not tell.
+    max_clock_hz: Option<u64>,
     unified_memory: bool,
 }
 
@@ -71,7 +72,7 @@ impl From<&doorbell::Info> for Shown {
             va_start: info.va.start().get(),
             va_end: info.va.end().get(),
             l2_bytes: info.l2_bytes,
-            max_clock_hz: info.max_clock_hz,
+            max_clock_hz: Some(info.max_clock_hz).filter(|hz| *hz != 0),
             unified_memory: info.unified_memory,
         }
     }
@@ -84,7 +85,9 @@ impl Display for Shown {
         row("driver", format!("{} ({})", self.driver, self.node))?;
         row("compute capability", format!("{}.{}", self.sm / 10, self.sm % 10))?;
         row("multiprocessors", format!("{} of {} warps", self.sm_count, self.warps_per_sm))?;
-        row("highest GPU clock", format!("{} MHz", self.max_clock_hz / 1_000_000))?;
+        if let Some(hz) = self.max_clock_hz {
+            row("highest GPU clock", format!("{} MHz", hz / 1_000_000))?;
+        }
         row("L2 cache", format!("{} KiB", self.l2_bytes >> 10))?;
         row(
             "memory",

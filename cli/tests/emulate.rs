@@ -80,6 +80,14 @@ fn every_board_that_is_listed_can_be_chosen() {
 }
 
 #[test]
+fn info_is_a_table_for_people() {
+    let table = out(&doorbell(&["emulate", "--", DOORBELL, "info"]));
+    for row in [["compute capability", "8.7"], ["highest GPU clock", "1300 MHz"]] {
+        assert!(table.lines().any(|line| row.iter().all(|part| line.contains(part))), "{table}");
+    }
+}
+
+#[test]
 fn doctor_finds_the_software_orin_in_good_health() {
     let output = doorbell(&["emulate", "--", DOORBELL, "doctor", "--json"]);
     assert_eq!(output.status.code(), Some(0), "{}", out(&output));
