@@ -297,16 +297,14 @@ impl Channel {
 
     /// Lets an engine do one thing, if there is anything to do.
     fn run_engine(&mut self, bus: &mut Bus) -> Result<Option<Advance>, Fault> {
-        let running = self.compute.as_mut().filter(|engine| engine.running());
-        if let Some(engine) = running {
-            let first = match &mut bus.shaker {
-                Some(shaker) => self.outstanding.is_empty() || shaker.below(2) == 0,
-                None => true,
-            };
-            if first {
-                let spent = engine.run(bus)?;
-                return Ok(Some(Advance::Ran(1 + (spent / INSTRUCTIONS_PER_METHOD) as u32)));
-            }
+        // With a seed, kernels that run and what was sent after them take turns.
+        let commands_first = bus.shaker.as_mut().is_some_and(|shaker| shaker.below(2) == 0);
+        if commands_first && self.run_outstanding(bus)? {
+            return Ok(Some(Advance::Worked));
+        }
+        if let Some(engine) = self.compute.as_mut().filter(|engine| engine.running()) {
+            let spent = engine.run(bus)?;
+            return Ok(Some(Advance::Ran(1 + (spent / INSTRUCTIONS_PER_METHOD) as u32)));
         }
         Ok(self.run_outstanding(bus)?.then_some(Advance::Worked))
     }

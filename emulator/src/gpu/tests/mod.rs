@@ -11,6 +11,7 @@ mod compute;
 mod copy;
 mod faults;
 mod host;
+mod launch;
 mod schedule;
 mod semaphores;
 
