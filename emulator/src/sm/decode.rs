@@ -69,10 +69,9 @@ pub fn decode(arch: Arch, word: u128) -> Result<Decoded, Illegal> {
     }
     for operand in row.operands {
         known |= decoded.mask(operand);
-        if let Operand::Fixed(field, value) = *operand
-            && field.get(word) != value
-        {
-            wrong |= field.mask();
+        match *operand {
+            Operand::Fixed(field, value) if field.get(word) != value => wrong |= field.mask(),
+            _ => {}
         }
         if matches!(operand, Operand::UniformAddress) && decoded.bit(90) != decoded.bit(91) {
             wrong |= UNIFORM.mask();

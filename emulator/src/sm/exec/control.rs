@@ -194,11 +194,12 @@ fn wait(w: &mut Warp, lanes: u32, on: On, check: impl FnOnce(&mut Warp)) -> Flow
     let next = w.now.pc + 1;
     if lanes == w.now.mask && w.ready.is_empty() && w.waiting.is_empty() {
         // The usual case: nobody else is on the way.
-        if let On::Bar(bar) = on
-            && w.bars[bar as usize] & w.live & !lanes == 0
-        {
-            w.bars[bar as usize] &= !lanes;
-            return Flow::Next;
+        match on {
+            On::Bar(bar) if w.bars[bar as usize] & w.live & !lanes == 0 => {
+                w.bars[bar as usize] &= !lanes;
+                return Flow::Next;
+            }
+            _ => {}
         }
     }
     w.now.pc = next;

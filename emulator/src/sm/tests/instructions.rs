@@ -241,8 +241,8 @@ fn single_precision() {
             let directed = |exact: f64, up: bool| {
                 let near = exact as f32;
                 match (up, f64::from(near).partial_cmp(&exact)) {
-                    (true, Some(std::cmp::Ordering::Less)) => near.next_up(),
-                    (false, Some(std::cmp::Ordering::Greater)) => near.next_down(),
+                    (true, Some(std::cmp::Ordering::Less)) => next_above(near),
+                    (false, Some(std::cmp::Ordering::Greater)) => -next_above(-near),
                     _ => near,
                 }
             };
@@ -732,4 +732,13 @@ fn copies_to_shared_memory() {
             }
         }
     });
+}
+
+/// The smallest single above `x`.
+fn next_above(x: f32) -> f32 {
+    match x.to_bits() {
+        0x8000_0000 => f32::from_bits(1),
+        bits if x.is_sign_negative() => f32::from_bits(bits - 1),
+        bits => f32::from_bits(bits + 1),
+    }
 }
