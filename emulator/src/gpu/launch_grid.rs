@@ -81,9 +81,8 @@ impl Grid {
         let mut banks = Vec::new();
         for (i, (va, bytes)) in descriptor.banks.iter().enumerate() {
             let bank = read(bus.space, *va, *bytes as usize);
-            let fetched = bank.map_err(|fault| {
-                Fault::mmu(format_args!("the fetch of constant bank {i}"), fault)
-            });
+            let fetched = bank
+                .map_err(|fault| Fault::mmu(format_args!("the fetch of constant bank {i}"), fault));
             banks.push(fetched?);
         }
         let banks = Banks::new(banks, |banks| banks.iter().map(Vec::as_slice).collect());
