@@ -8,8 +8,9 @@ use super::fault::Fault;
 use super::mmu::{Kind, PAGE, Space};
 use crate::sm::{Arch, Program};
 
-/// Code is taken up to this far before and behind the first instruction; a module is smaller.
-const REACH: u64 = 8 << 20;
+/// Code is taken from the stretch of this size that the first instruction is in, and from the ones
+/// before and behind: further than any module's functions lie apart.
+const STRETCH: u64 = 1 << 20;
 
 /// Code that was fetched, by space and first instruction. As in hardware, what is stored over code
 /// that has run is not seen until somebody invalidates this: a program that forgets to runs the old
@@ -41,8 +42,12 @@ impl CodeCache {
             return Ok(known.clone());
         }
         let (base, code) = image(space, entry);
-        let name = format!("the kernel at {entry:#x}");
-        let program = Arc::new(Program::new(Arch::Sm87, &name, base, &code));
+        // Kernels of one module are one image, which is decoded once.
+        let same = |known: &&Arc<Program>| known.base() == base && known.code() == code;
+        let program = match self.0.values().find(same) {
+            Some(known) => known.clone(),
+            None => Arc::new(Program::new(Arch::Sm87, "code", base, &code)),
+        };
         self.0.insert((id, entry), program.clone());
         Ok(program)
     }
@@ -58,10 +63,12 @@ fn image(space: &Space, entry: u64) -> (u64, Vec<u8>) {
         bytes.iter().any(|byte| *byte != 0).then_some(bytes)
     };
     let first = entry / PAGE * PAGE;
-    let below = (1..=REACH / PAGE).map_while(|i| first.checked_sub(i * PAGE).and_then(page));
+    let stretch = entry / STRETCH * STRETCH;
+    let (lowest, end) = (stretch.saturating_sub(STRETCH), stretch + 2 * STRETCH);
+    let below = (lowest / PAGE..first / PAGE).rev().map_while(|n| page(n * PAGE));
     let mut pages: Vec<_> = below.collect();
     let base = first - pages.len() as u64 * PAGE;
     pages.reverse();
-    pages.extend((0..REACH / PAGE).map_while(|i| page(first + i * PAGE)));
+    pages.extend((first / PAGE..end / PAGE).map_while(|n| page(n * PAGE)));
     (base, pages.concat())
 }

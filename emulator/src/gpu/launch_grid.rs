@@ -121,7 +121,10 @@ impl Grid {
             match outcome {
                 Outcome::Done => {}
                 Outcome::Budget => self.resident.push_back(block),
-                Outcome::Fault(fault) => return Err(explain(bus.space, &fault)),
+                Outcome::Fault(fault) => {
+                    let entry = self.descriptor.entry;
+                    return Err(explain(bus.space, entry, &fault));
+                }
             }
         }
         Ok(Ran { spent, done: self.resident.is_empty() && self.next == self.blocks })
@@ -178,15 +181,20 @@ fn read(space: &Space, va: u64, bytes: usize) -> Result<Vec<u8>, super::mmu::Mmu
 }
 
 /// What stopped a kernel, as hardware would report it.
-fn explain(space: &Space, fault: &sm::Fault) -> Fault {
-    let kind = match fault.kind {
-        FaultKind::Unmapped => Kind::Read,
-        FaultKind::ReadOnly => Kind::Write,
-        _ => return Fault::engine(fault.to_string()),
+fn explain(space: &Space, entry: u64, fault: &sm::Fault) -> Fault {
+    let (address, kind) = match fault.kind {
+        FaultKind::Unmapped => (fault.address, Kind::Read),
+        FaultKind::ReadOnly => (fault.address, Kind::Write),
+        FaultKind::OutsideCode => (Some(fault.pc), Kind::Read),
+        _ => (None, Kind::Read),
     };
-    let mmu = fault.address.and_then(|address| space.span(address, 1, kind).err());
-    let place = mmu.map_or(String::new(), |mmu| format!(", {}", mmu.place()));
-    Fault { cause: FaultCause::MmuFault, text: format!("{fault}{place}") }
+    let (cause, place) = match address.and_then(|address| space.span(address, 1, kind).err()) {
+        Some(mmu) => (FaultCause::MmuFault, format!(", {}", mmu.place())),
+        None => (FaultCause::GrException, String::new()),
+    };
+    // The program is an image of several kernels; the launch knows which one it was.
+    let fault = sm::Fault { kernel: format!("the kernel at {entry:#x}"), ..fault.clone() };
+    Fault { cause, text: format!("{fault}{place}") }
 }
 
 impl GlobalMemory for Space {

@@ -10,21 +10,21 @@ use super::*;
 
 use c7c0::*;
 
-const CODE_VA: u64 = 0x40_0000_0000;
+pub(super) const CODE_VA: u64 = 0x40_0000_0000;
 const LOCAL_VA: u64 = 0x50_0000_0000;
-const LOCAL_PER_TPC: u32 = 0x40_0000;
+pub(super) const LOCAL_PER_TPC: u32 = 0x40_0000;
 /// Offsets in the data memory; what kernels and releases write is below.
 const QMDS: u64 = 0x8000;
 const BANKS: u64 = 0x4_0000;
 const PARAMETERS: u64 = 0x160;
 
-const WORD: &[u8] = include_bytes!("../../../../ptx/sm_87/word.cubin");
-const FAULTS: &[u8] = include_bytes!("../../../../ptx/sm_87/faults.cubin");
+pub(super) const WORD: &[u8] = include_bytes!("../../../../ptx/sm_87/word.cubin");
+pub(super) const FAULTS: &[u8] = include_bytes!("../../../../ptx/sm_87/faults.cubin");
 const TIME: &[u8] = include_bytes!("../../../../ptx/sm_87/time.cubin");
 
 /// A bench with memory for code, and descriptors handed out one after the other.
-struct Stage {
-    bench: Bench,
+pub(super) struct Stage {
+    pub(super) bench: Bench,
     code: Arc<Memory>,
     codes: u64,
     qmds: u64,
@@ -39,7 +39,7 @@ fn text(cubin: &[u8], kernel: &str) -> Vec<u8> {
     cubin[section.sh_offset as usize..][..section.sh_size as usize].to_vec()
 }
 
-fn windows() -> Vec<u32> {
+pub(super) fn windows() -> Vec<u32> {
     let [hi, lo] = halves(0x729_4000_0000);
     [
         send(1, SET_SHADER_SHARED_MEMORY_WINDOW_A, &[hi, lo]),
@@ -48,7 +48,7 @@ fn windows() -> Vec<u32> {
     .concat()
 }
 
-fn local_memory(per_tpc: u32) -> Vec<u32> {
+pub(super) fn local_memory(per_tpc: u32) -> Vec<u32> {
     let [hi, lo] = halves(LOCAL_VA);
     [
         send(1, SET_SHADER_LOCAL_MEMORY_A, &[hi, lo]),
@@ -62,7 +62,7 @@ fn pcas_with(qmd: u64, action: u32) -> Vec<u32> {
         .concat()
 }
 
-fn pcas(qmd: u64) -> Vec<u32> {
+pub(super) fn pcas(qmd: u64) -> Vec<u32> {
     pcas_with(qmd, SEND_SIGNALING_PCAS2_B_PCAS_ACTION_PREFETCH_SCHEDULE)
 }
 
@@ -71,12 +71,12 @@ fn wfi() -> Vec<u32> {
 }
 
 /// An address as two words of arguments.
-fn at(offset: u64) -> [u32; 2] {
+pub(super) fn at(offset: u64) -> [u32; 2] {
     [(DATA_VA + offset) as u32, ((DATA_VA + offset) >> 32) as u32]
 }
 
 impl Stage {
-    fn new() -> Stage {
+    pub(super) fn new() -> Stage {
         Stage::with(&[0])
     }
 
@@ -90,7 +90,7 @@ impl Stage {
     }
 
     /// A stage whose channels have their class and windows.
-    fn ready(tsgs: &[u32]) -> Stage {
+    pub(super) fn ready(tsgs: &[u32]) -> Stage {
         let mut stage = Stage::with(tsgs);
         for lane in 0..tsgs.len() {
             stage.bench.submit_on(lane, &[compute_class(), windows()]);
@@ -100,7 +100,7 @@ impl Stage {
     }
 
     /// Puts a kernel where the GPU can fetch it, with room behind it.
-    fn load(&mut self, cubin: &[u8], kernel: &str) -> u64 {
+    pub(super) fn load(&mut self, cubin: &[u8], kernel: &str) -> u64 {
         let (bytes, offset) = (text(cubin, kernel), self.codes);
         self.code.write(offset, &bytes);
         self.codes = (offset + bytes.len() as u64 + 4096).next_multiple_of(4096);
@@ -108,7 +108,7 @@ impl Stage {
     }
 
     /// A descriptor of one thread of the kernel at `entry`, and its bank 0.
-    fn qmd(&mut self, entry: u64, arguments: &[u32]) -> u64 {
+    pub(super) fn qmd(&mut self, entry: u64, arguments: &[u32]) -> u64 {
         let n = self.qmds;
         self.qmds += 1;
         let (va, bank) = (DATA_VA + QMDS + n * 256, BANKS + n * 512);
@@ -149,7 +149,7 @@ impl Stage {
         va
     }
 
-    fn patch(&mut self, qmd: u64, field: QmdField, value: u32) {
+    pub(super) fn patch(&mut self, qmd: u64, field: QmdField, value: u32) {
         let (offset, bits) = (qmd - DATA_VA + field.word() as u64 * 4, field.in_word());
         let word = self.bench.data.load_u32(offset);
         self.bench.data.store_u32(offset, word & !bits.mask() | bits.set(value));
@@ -496,143 +496,13 @@ fn code_is_cached_until_invalidated() {
 }
 
 #[test]
-fn a_kernel_needs_windows_and_local_memory() {
-    let ask = |setup: &[Vec<u32>], local: u32| {
-        let mut stage = Stage::new();
-        let entry = stage.load(WORD, "increment");
-        let qmd = stage.qmd(entry, &at(0));
-        stage.patch(qmd, SHADER_LOCAL_MEMORY_HIGH_SIZE, local);
-        stage.bench.submit(&[compute_class(), setup.concat(), pcas(qmd)]);
-        assert_eq!(stage.bench.settle(), Progress::Idle);
-        match &stage.bench.gpu.take_events()[..] {
-            [] => None,
-            [Event::Fault { cause, report, .. }] => Some((cause.code(), report.clone())),
-            other => panic!("one fault was expected: {other:?}"),
-        }
-    };
-    let shared_only = windows()[..3].to_vec();
-    let local_only = windows()[3..].to_vec();
-    let need = 0x400 * 32 * 96;
-    for (setup, local, code, part) in [
-        (vec![], 0, 13, "SET_SHADER_SHARED_MEMORY_WINDOW_A"),
-        (vec![local_only], 0, 13, "SET_SHADER_SHARED_MEMORY_WINDOW_A"),
-        (vec![shared_only], 0, 13, "SET_SHADER_LOCAL_MEMORY_WINDOW_A"),
-        (vec![windows()], 0x400, 13, "0x400 bytes per thread"),
-        (vec![windows(), local_memory(need - 1)], 0x400, 13, "gave 0x2fffff"),
-        (vec![windows(), local_memory(LOCAL_PER_TPC + 1)], 0x400, 31, "local memory wrote 0x50"),
-    ] {
-        let (found, report) = ask(&setup, local).expect(part);
-        assert_eq!(found, code, "{report}");
-        says(&report, &[part]);
-    }
-    assert_eq!(ask(&[windows(), local_memory(need)], 0x400), None);
-}
-
-#[test]
-fn a_descriptor_out_of_order_is_a_fault_that_names_the_field() {
-    let cases: &[(QmdField, u32, &str)] = &[
-        (QMD_MAJOR_VERSION, 2, "QMD_MAJOR_VERSION is 0x2"),
-        (QMD_VERSION, 1, "QMD_VERSION is 0x1"),
-        (QMD_RESERVED04A, 1, "reserved bits 0x400"),
-        (QMD_RESERVED17B, 1, "word 17 sets reserved bits"),
-        (SASS_VERSION, 0x90, "SASS_VERSION is 0x90"),
-        (CTA_RASTER_WIDTH, 0, "CTA_RASTER_WIDTH is 0x0"),
-        (CTA_RASTER_WIDTH, 0x8000_0000, "CTA_RASTER_WIDTH is 0x80000000"),
-        (CTA_RASTER_HEIGHT, 0, "CTA_RASTER_HEIGHT"),
-        (CTA_RASTER_DEPTH, 0, "CTA_RASTER_DEPTH"),
-        (CTA_THREAD_DIMENSION0, 0, "CTA_THREAD_DIMENSION0"),
-        (CTA_THREAD_DIMENSION0, 1025, "CTA_THREAD_DIMENSION0 is 0x401"),
-        (CTA_THREAD_DIMENSION1, 1025, "CTA_THREAD_DIMENSION1"),
-        (CTA_THREAD_DIMENSION2, 65, "CTA_THREAD_DIMENSION2"),
-        (REGISTER_COUNT_V, 0, "REGISTER_COUNT_V"),
-        (REGISTER_COUNT_V, 256, "REGISTER_COUNT_V is 0x100"),
-        (BARRIER_COUNT, 17, "BARRIER_COUNT is 0x11"),
-        (SHARED_MEMORY_SIZE, 0, "SHARED_MEMORY_SIZE is 0x0: the system needs 1024"),
-        (SHARED_MEMORY_SIZE, 1025, "pieces of 128"),
-        (SHARED_MEMORY_SIZE, 8192 + 128, "MIN_SM_CONFIG_SHARED_MEM_SIZE leaves room for 0x2000"),
-        (MIN_SM_CONFIG_SHARED_MEM_SIZE, 0, "MIN_SM_CONFIG_SHARED_MEM_SIZE is 0x0"),
-        (TARGET_SM_CONFIG_SHARED_MEM_SIZE, 0, "TARGET_SM_CONFIG_SHARED_MEM_SIZE is 0x0"),
-        (MAX_SM_CONFIG_SHARED_MEM_SIZE, 0, "MAX_SM_CONFIG_SHARED_MEM_SIZE is 0x0"),
-        (MAX_SM_CONFIG_SHARED_MEM_SIZE, 43, "168 KiB is none of the carve-outs"),
-        (MIN_SM_CONFIG_SHARED_MEM_SIZE, 9, "not in order: 32, 8, 164 KiB"),
-        (PROGRAM_ADDRESS_LOWER, 0x40, "PROGRAM_ADDRESS 0x4000000040"),
-        (CWD_MEMBAR_TYPE, 2, "CWD_MEMBAR_TYPE"),
-        (CONSTANT_BUFFER_SIZE_SHIFTED4(0), 0, "CONSTANT_BUFFER_SIZE_SHIFTED4(0)"),
-        (CONSTANT_BUFFER_SIZE_SHIFTED4(0), 4097, "CONSTANT_BUFFER_SIZE_SHIFTED4(0) is 0x1001"),
-        (CONSTANT_BUFFER_VALID(5), 1, "CONSTANT_BUFFER_SIZE_SHIFTED4(5)"),
-        (IS_QUEUE, 1, "IS_QUEUE"),
-        (HW_ONLY_DEPENDENCE_COUNTER, 1, "HW_ONLY_DEPENDENCE_COUNTER"),
-        (CWD_REFERENCE_COUNT_INCR_ENABLE, 1, "CWD_REFERENCE_COUNT_INCR_ENABLE"),
-        (DEPENDENT_QMD1_ENABLE, 1, "DEPENDENT_QMD1_ENABLE"),
-    ];
-    for (field, value, part) in cases {
-        let mut stage = Stage::ready(&[0]);
-        let entry = stage.load(WORD, "increment");
-        let qmd = stage.qmd(entry, &at(0));
-        stage.patch(qmd, *field, *value);
-        let (code, report) = stage.bench.fault(&[pcas(qmd)]);
-        assert_eq!(code, 13, "{report}");
-        says(&report, &[part, &format!("the QMD at {qmd:#x}: ")]);
-        assert_eq!(stage.bench.word(0), 0);
-    }
-}
-
-#[test]
-fn fields_are_checked_against_each_other() {
-    let cases: &[(&[(QmdField, u32)], u32, &str)] = &[
-        (&[(CTA_THREAD_DIMENSION0, 512), (CTA_THREAD_DIMENSION1, 3)], 13, "1536 threads"),
-        (&[(CTA_THREAD_DIMENSION0, 1024), (REGISTER_COUNT_V, 65)], 13, "room for 28 warps"),
-        (&[(RELEASE0_ENABLE, 1), (RELEASE0_ADDRESS_LOWER, 8)], 13, "RELEASE0: a semaphore of 16"),
-        (&[(RELEASE1_ENABLE, 1), (RELEASE1_TRAP_TYPE, 1)], 13, "RELEASE1: "),
-        (&[(RELEASE2_ENABLE, 1), (RELEASE2_STRUCTURE_SIZE, 3)], 13, "RELEASE2: STRUCTURE_SIZE"),
-        (&[(DEPENDENT_QMD0_ENABLE, 1)], 13, "DEPENDENT_QMD0_ACTION is 0x0"),
-        (&[(RELEASE0_ENABLE, 1)], 31, "a release of the QMD"),
-        (&[(PROGRAM_ADDRESS_UPPER, 0)], 31, "the fetch of a kernel's code read 0x0"),
-        (&[(PROGRAM_PREFETCH_SIZE, 1)], 31, "the prefetch of a kernel's code read 0x0"),
-        (&[(CONSTANT_BUFFER_ADDR_UPPER(0), 0)], 31, "the fetch of constant bank 0 read"),
-    ];
-    for (fields, expected, part) in cases {
-        let mut stage = Stage::ready(&[0]);
-        let entry = stage.load(WORD, "increment");
-        let qmd = stage.qmd(entry, &at(0));
-        for (field, value) in *fields {
-            stage.patch(qmd, *field, *value);
-        }
-        let (code, report) = stage.bench.fault(&[pcas(qmd)]);
-        assert_eq!(code, *expected, "{report}");
-        says(&report, &[part]);
-    }
-    let (code, report) = Stage::ready(&[0]).bench.fault(&[pcas(0x1000)]);
-    assert_eq!(code, 31);
-    says(&report, &["the fetch of a QMD read 0x1000"]);
-}
-
-#[test]
-fn what_kernels_must_not_do() {
-    let [lo, hi] = at(0);
-    let constant = [CONST_VA as u32, (CONST_VA >> 32) as u32];
-    let cases: &[(&str, &[u32], u32, &[&str])] = &[
-        ("read_at", &[lo, hi, 0x1230, 0], 31, &["address 0x1230, which is not mapped", "lane 0"]),
-        ("write_at", &[0x1230, 0, 7], 31, &["address 0x1230, which is not mapped"]),
-        ("write_at", &constant, 31, &["the mapping is read-only", "0x3000000000"]),
-        ("atomic_at", &constant, 31, &["the mapping is read-only"]),
-        ("read64_at", &[lo, hi, lo + 4, hi], 13, &["not aligned for an access of 8 bytes"]),
-        ("read_shared_at", &[lo, hi, 0], 13, &["outside the 0 bytes of shared memory"]),
-        ("trap", &[], 13, &["pc 0x40"]),
-    ];
-    for (kernel, arguments, expected, parts) in cases {
-        let mut stage = Stage::ready(&[0]);
-        let entry = stage.load(FAULTS, kernel);
-        let qmd = stage.qmd(entry, arguments);
-        let (code, report) = stage.bench.fault(&[pcas(qmd)]);
-        assert_eq!(code, *expected, "{kernel}: {report}");
-        says(&report, parts);
-        says(&report, &[&format!("the kernel at {entry:#x}: ")]);
-    }
-    // Memory that nobody has put code into.
+fn kernels_that_lie_together_call_the_same_code() {
     let mut stage = Stage::ready(&[0]);
-    let qmd = stage.qmd(CODE_VA + 0x8000, &[]);
-    let (code, report) = stage.bench.fault(&[pcas(qmd)]);
-    assert_eq!(code, 13);
-    says(&report, &["the kernel at 0x4000008000: ", "pc 0x4000008000"]);
+    let (first, second) = (stage.load(WORD, "write_word"), text(WORD, "increment"));
+    let offset = (text(WORD, "write_word").len() as u64).next_multiple_of(128);
+    stage.code.write(offset, &second);
+    let [lo, hi] = at(0);
+    let (write, add) = (stage.qmd(first, &[lo, hi, 5]), stage.qmd(first + offset, &[lo, hi]));
+    stage.bench.execute(&[pcas(write), wfi(), pcas(add), wfi(), pcas(add)]);
+    assert_eq!(stage.bench.word(0), 7);
 }

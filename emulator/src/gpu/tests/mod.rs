@@ -12,6 +12,7 @@ mod copy;
 mod faults;
 mod host;
 mod launch;
+mod launch_faults;
 mod schedule;
 mod semaphores;
 
