@@ -1,5 +1,7 @@
 //! The `doorbell` command.
 
+mod bench;
+mod compare;
 mod doctor;
 mod emulate;
 mod info;
@@ -21,6 +23,8 @@ const AFTER_HELP: &str = "\
 Examples:
   doorbell doctor                       would a dispatch work here, and if not, why?
   doorbell info                         what is the GPU and what can it do?
+  doorbell bench dispatch               what does a dispatch cost?
+  doorbell compare                      and what through the CUDA driver?
   doorbell emulate -- PROGRAM ARGS      run a program on the software Orin";
 
 #[derive(Debug, Subcommand)]
@@ -29,6 +33,13 @@ enum Command {
     Doctor(doctor::Doctor),
     /// Show what the GPU is and can do
     Info(info::Info),
+    /// Measure what a dispatch costs
+    Bench(bench::Bench),
+    /// Measure the same work through this crate and through the CUDA driver
+    Compare(compare::Compare),
+    /// Run one kernel and say so: what `compare` starts
+    #[command(hide = true)]
+    StartUp(compare::StartUp),
     /// Run a program on the software Orin
     Emulate(Box<emulate::Emulate>),
 }
@@ -45,6 +56,9 @@ fn main() -> ExitCode {
             doctor.run().map_or_else(|message| fail(&message, USAGE), |works| u8::from(!works))
         }
         Command::Info(info) => info.run().map_or_else(|message| fail(&message, 1), |()| 0),
+        Command::Bench(bench) => bench.run(),
+        Command::Compare(compare) => compare.run(),
+        Command::StartUp(start_up) => start_up.run(),
         Command::Emulate(emulate) => emulate.run(),
     };
     ExitCode::from(status)

@@ -1,0 +1,202 @@
+//! What is measured, through this crate.
+
+use std::time::{Duration, Instant};
+
+use doorbell::{
+    Buffer, Commands, Device, Kernel, Launch, Memory, Module, Options, Queue, Recording, Slot,
+    Timeline, WaitPolicy, args,
+};
+
+use super::stop::{Outcome, Stop};
+
+/// How many kernels the long recording has: about as many as a small language model runs per token.
+pub(crate) const CHAIN: u32 = 230;
+
+/// Nothing that is measured takes nearly as long, except on a GPU that hangs.
+pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+/// The committed cubins for one compute capability.
+pub(crate) struct Cubins {
+    pub(crate) word: &'static [u8],
+    pub(crate) vector: &'static [u8],
+    pub(crate) reduce: &'static [u8],
+}
+
+macro_rules! cubins {
+    ($sm:literal) => {
+        Cubins {
+            word: include_bytes!(concat!("../../../ptx/", $sm, "/word.cubin")),
+            vector: include_bytes!(concat!("../../../ptx/", $sm, "/vector.cubin")),
+            reduce: include_bytes!(concat!("../../../ptx/", $sm, "/reduce.cubin")),
+        }
+    };
+}
+
+impl Cubins {
+    pub(crate) fn of(device: &Device) -> Cubins {
+        Cubins::for_sm(device.info().sm)
+    }
+
+    pub(crate) fn for_sm(sm: u32) -> Cubins {
+        match sm {
+            90 => cubins!("sm_90"),
+            _ => cubins!("sm_87"),
+        }
+    }
+}
+
+/// One thing done once: CPU time until it was sent, time until its result was seen, and the GPU's
+/// own time where it was taken.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Sample {
+    pub(crate) sent: Duration,
+    pub(crate) seen: Duration,
+    pub(crate) gpu: Option<Duration>,
+}
+
+pub(crate) struct Direct {
+    pub(crate) device: Device,
+    pub(crate) compute: Queue,
+    pub(crate) copies: Queue,
+    pub(crate) cubins: Cubins,
+    empty: Kernel,
+    one: Recording,
+    chain: Recording,
+    timed: Recording,
+    began: Timeline,
+    began_slot: Slot<u64>,
+    timed_replays: u64,
+    word: Buffer<u32>,
+    back: Buffer<u32>,
+    increments: u32,
+}
+
+pub(crate) fn open() -> Outcome<Device> {
+    Ok(Options::new().wait_policy(WaitPolicy::SPIN).open()?)
+}
+
+impl Direct {
+    pub(crate) fn new() -> Outcome<Direct> {
+        let device = open()?;
+        let cubins = Cubins::of(&device);
+        let module = Module::load(&device, cubins.word)?;
+        let (empty, increment) = (module.kernel("empty")?, module.kernel("increment")?);
+        let compute = device.compute_queue()?;
+        let copies = device.copy_queue()?;
+        let word = device.alloc::<u32>(1)?;
+        let back = device.alloc_in::<u32>(Memory::Host, 1)?;
+        let launch = Launch::new(1, 1);
+
+        let mut recorder = compute.record();
+        // SAFETY: the kernel does nothing.
+        unsafe { recorder.exec(&empty, &launch, &[])? };
+        let one = recorder.finish()?;
+
+        let mut recorder = compute.record();
+        for _ in 0..CHAIN {
+            // SAFETY: the kernel touches the one word.
+            unsafe { recorder.exec(&increment, &launch, &args![&word])? };
+        }
+        let chain = recorder.finish()?;
+
+        let began = device.timeline()?;
+        let mut recorder = compute.record();
+        let began_slot = recorder.value_slot(0)?;
+        recorder.signal(&began, began_slot)?;
+        for _ in 0..CHAIN {
+            // SAFETY: as above.
+            unsafe { recorder.exec(&increment, &launch, &args![&word])? };
+        }
+        let timed = recorder.finish()?;
+        let (timed_replays, increments) = (0, 0);
+        Ok(Direct {
+            device,
+            compute,
+            copies,
+            cubins,
+            empty,
+            one,
+            chain,
+            timed,
+            began,
+            began_slot,
+            timed_replays,
+            word,
+            back,
+            increments,
+        })
+    }
+
+    /// Sends no command at all, and sees that the GPU has passed it.
+    pub(crate) fn nothing(&mut self) -> Outcome<Sample> {
+        let start = Instant::now();
+        let ticket = self.compute.submit()?;
+        let sent = start.elapsed();
+        ticket.wait(SOON)?;
+        Ok(Sample { sent, seen: start.elapsed(), gpu: None })
+    }
+
+    /// One empty kernel, encoded anew.
+    pub(crate) fn eager(&mut self) -> Outcome<Sample> {
+        let launch = Launch::new(1, 1);
+        let start = Instant::now();
+        // SAFETY: the kernel does nothing.
+        unsafe { self.compute.exec(&self.empty, &launch, &[])? };
+        let ticket = self.compute.submit()?;
+        let sent = start.elapsed();
+        ticket.wait(SOON)?;
+        Ok(Sample { sent, seen: start.elapsed(), gpu: None })
+    }
+
+    /// One empty kernel, recorded.
+    pub(crate) fn replay_one(&mut self) -> Outcome<Sample> {
+        let start = Instant::now();
+        let ticket = self.compute.replay(&mut self.one)?;
+        let sent = start.elapsed();
+        ticket.wait(SOON)?;
+        Ok(Sample { sent, seen: start.elapsed(), gpu: None })
+    }
+
+    /// The long recording; its result is checked.
+    pub(crate) fn replay_chain(&mut self) -> Outcome<Sample> {
+        let start = Instant::now();
+        let ticket = self.compute.replay(&mut self.chain)?;
+        let sent = start.elapsed();
+        ticket.wait(SOON)?;
+        let sample = Sample { sent, seen: start.elapsed(), gpu: None };
+        self.check()?;
+        Ok(sample)
+    }
+
+    /// The same by the GPU's clock: from the moment it reached the first kernel until the last has
+    /// ended.
+    pub(crate) fn time_chain(&mut self) -> Outcome<Sample> {
+        self.timed_replays += 1;
+        self.timed.set_value(self.began_slot, self.timed_replays)?;
+        let start = Instant::now();
+        let ticket = self.compute.replay(&mut self.timed)?;
+        let sent = start.elapsed();
+        ticket.wait(SOON)?;
+        let seen = start.elapsed();
+        let ns = ticket.timeline().timestamp_ns().saturating_sub(self.began.timestamp_ns());
+        self.check()?;
+        Ok(Sample { sent, seen, gpu: Some(Duration::from_nanos(ns)) })
+    }
+
+    fn check(&mut self) -> Outcome<()> {
+        self.increments = self.increments.wrapping_add(CHAIN);
+        self.copies.copy(&self.back, &self.word)?;
+        self.copies.submit()?.wait(SOON)?;
+        expect("this crate", self.back.get(0)?, self.increments)
+    }
+}
+
+/// Every kernel of a chain adds one.
+pub(crate) fn expect(who: &str, counted: u32, expected: u32) -> Outcome<()> {
+    if counted == expected {
+        return Ok(());
+    }
+    Err(Stop::Failed(format!(
+        "through {who} the kernels of a chain counted to {counted} and not to {expected}: one has read what was there before another wrote"
+    )))
+}
