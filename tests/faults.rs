@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use doorbell::{Commands, Device, Error, FaultKind, Memory, Options, Result, Select, WaitPolicy};
 use emulator::Board;
 use emulator::inject::{Fault, Injector};
+use emulator::profile::Profile;
 use ioctl_defs::nvmap::*;
 
 const SOON: Duration = Duration::from_secs(20);
@@ -231,6 +232,27 @@ fn an_allocation_that_fails_leaves_the_device_usable() {
         device.copy_queue()?.submit()?.wait(SOON)
     })
     .expect("the device goes on");
+}
+
+#[test]
+fn other_boards_and_older_node_names_open_too() {
+    for (board, node, sms) in [
+        ("agx-orin-30w", "/dev/nvgpu/igpu0/ctrl", 8),
+        ("agx-orin-maxn", "/dev/nvgpu/igpu0/ctrl", 16),
+        ("agx-orin-30w-nvhost", "/dev/nvhost-ctrl-gpu", 8),
+        ("agx-orin-30w-iommu", "/dev/nvgpu/igpu0/ctrl", 8),
+    ] {
+        let profile = Profile::by_name(board).expect("a board that is known");
+        let options = emulator::Options { profile, ..emulator::Options::default() };
+        emulator::run(options, |_| -> Result<()> {
+            let device = Device::open(Select::Auto)?;
+            assert_eq!((device.info().node.as_str(), device.info().sm_count), (node, sms));
+            device.compute_queue()?.submit()?.wait(SOON)?;
+            device.copy_queue()?.submit()?.wait(SOON)
+        })
+        .expect("this machine allows seccomp filters")
+        .unwrap_or_else(|error| panic!("{board}: {error}"));
+    }
 }
 
 #[test]
