@@ -5,8 +5,11 @@ use std::env;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use doorbell::{
-    Buffer, Commands, Device, Memory, Queue, Recording, Result, Slot, Ticket, Timeline, View,
+    Buffer, Commands, Device, Kernel, Launch, Memory, Queue, Recording, Result, Slot, Ticket,
+    Timeline, View, args,
 };
+
+use super::kernels::module;
 
 /// Operations in the ordinary run. `DOORBELL_RANDOM_OPS=10000000` is the long one,
 /// `DOORBELL_SEED` repeats a run.
@@ -71,6 +74,26 @@ struct Recorded {
     from: Slot<View<'static>>,
 }
 
+/// A recorded launch of `fill`, whose target and value change.
+struct Filled {
+    recording: Recording,
+    to: Slot<View<'static>>,
+    value: Slot<u64>,
+}
+
+/// Words that the recorded launch fills.
+const FILLED: usize = 40;
+
+fn record_fill(queue: &Queue, fill: &Kernel, buffers: &[Buffer<u8>]) -> Result<Filled> {
+    let mut recorder = queue.record();
+    recorder.in_flight(3);
+    let to = recorder.view_slot(buffers[0].slice(0..4 * FILLED)?)?;
+    let value = recorder.value_slot(0)?;
+    // SAFETY: the kernel writes the words that every view has.
+    unsafe { recorder.exec(fill, &Launch::new(2, 32), &args![to, value, FILLED as u32])? };
+    Ok(Filled { recording: recorder.finish()?, to, value })
+}
+
 /// The length that the recorded copy has.
 const RECORDED: usize = 96;
 
@@ -104,6 +127,8 @@ pub fn operations_agree_with_a_sequential_oracle(device: &Device) -> Result<()> 
         last: None,
     };
     let mut recorded = record(&gpu.queues[COPY], &buffers)?;
+    let fill = module!(device, "vector")?.kernel("fill")?;
+    let mut filled = record_fill(&gpu.queues[COMPUTE], &fill, &buffers)?;
 
     for operation in 0..operations {
         let place = |rng: &mut Rng, len: usize| (rng.below(BUFFERS), rng.below(LEN - len + 1));
@@ -131,8 +156,29 @@ pub fn operations_agree_with_a_sequential_oracle(device: &Device) -> Result<()> 
                 gpu.take(turn)?.write(buffers[a].slice(at..at + bytes)?, value)?;
                 oracle[a][at..at + bytes].copy_from_slice(&value.to_le_bytes()[..bytes]);
             }
+            // Kernels: launched, or replayed with target and value patched.
+            70..76 => {
+                let replayed = rng.below(2) == 0;
+                let words = if replayed { FILLED } else { 1 + rng.below(64) };
+                let (a, at) = place(&mut rng, 4 * words);
+                let (at, value) = (at / 4 * 4, rng.next() as u32);
+                let target = buffers[a].slice(at..at + 4 * words)?;
+                if replayed {
+                    filled.recording.set_view(filled.to, target)?;
+                    filled.recording.set_value(filled.value, value.into())?;
+                    let queue = gpu.take(COMPUTE)?;
+                    gpu.last = Some(queue.replay(&mut filled.recording)?.detach());
+                } else {
+                    let arguments = args![target, value, words as u32];
+                    // SAFETY: the kernel writes the words that the target has.
+                    unsafe { gpu.take(COMPUTE)?.exec(&fill, &Launch::new(2, 32), &arguments)? };
+                }
+                for word in oracle[a][at..at + 4 * words].chunks_mut(4) {
+                    word.copy_from_slice(&value.to_le_bytes());
+                }
+            }
             // Replays with both addresses patched.
-            70..85 => {
+            76..85 => {
                 let ((a, at), (mut b, from)) =
                     (place(&mut rng, RECORDED), place(&mut rng, RECORDED));
                 if a == b {
