@@ -34,6 +34,8 @@ pub(crate) struct Fields {
     bank_shift: u32,
     cluster: Option<Cluster>,
     pub(crate) membar: QmdField,
+    /// The membar of a launch that does nothing at its end but start another.
+    chained_membar: u32,
     invalidate: &'static [QmdField],
     pub(crate) dependent: Dependent,
     pub(crate) release: Release,
@@ -107,6 +109,7 @@ pub(crate) static V03: Fields = Fields {
     bank_shift: 0,
     cluster: None,
     membar: v3::CWD_MEMBAR_TYPE,
+    chained_membar: v3::CWD_MEMBAR_TYPE_L1_SYSMEMBAR,
     invalidate: &[
         v3::INVALIDATE_TEXTURE_HEADER_CACHE,
         v3::INVALIDATE_TEXTURE_SAMPLER_CACHE,
@@ -136,6 +139,8 @@ pub(crate) static V04: Fields = Fields {
         (v4::QMD_MAJOR_VERSION, 4),
         (v4::QMD_MINOR_VERSION, 0),
         (v4::QMD_TYPE, v4::QMD_TYPE_GRID_CTA),
+        // Arguments are fetched while the launch before still runs: 100 ns.
+        (v4::CONSTANT_BUFFER_PREFETCH(0), v4::CONSTANT_BUFFER_PREFETCH_PREFETCH_PRE),
         (v4::QMD_GROUP_ID, 0x3f),
         (v4::API_VISIBLE_CALL_LIMIT, v4::API_VISIBLE_CALL_LIMIT_NO_CHECK),
         (v4::SAMPLER_INDEX, v4::SAMPLER_INDEX_VIA_HEADER_INDEX),
@@ -168,6 +173,10 @@ pub(crate) static V04: Fields = Fields {
         size: [v4::GPC_CGA_WIDTH, v4::GPC_CGA_HEIGHT, v4::GPC_CGA_DEPTH],
     }),
     membar: v4::CWD_MEMBAR_TYPE,
+    // The next launch invalidates its caches and reads what lies in L2, and the membar of the
+    // chain's last one covers the stores of all. docs/launch-ordering.md has the proof and what it
+    // saves.
+    chained_membar: v4::CWD_MEMBAR_TYPE_L1_NONE,
     invalidate: &[
         v4::INVALIDATE_TEXTURE_HEADER_CACHE,
         v4::INVALIDATE_TEXTURE_SAMPLER_CACHE,
@@ -312,6 +321,9 @@ impl Descriptor {
 
     /// Has the launch start another one when it has ended.
     pub(crate) fn start_next(&mut self, next: GpuVa) {
+        if !self.is_set(self.fields.release.enable) {
+            self.set(self.fields.membar, self.fields.chained_membar);
+        }
         let dependent = &self.fields.dependent;
         self.set(dependent.pointer, (next.get() >> 8) as u32);
         self.set(dependent.action, v3::DEPENDENT_QMD0_ACTION_QMD_SCHEDULE);
@@ -323,6 +335,10 @@ impl Descriptor {
         let bits = field.in_word();
         let word = &mut self.words[field.word()];
         *word = *word & !bits.mask() | bits.set(value);
+    }
+
+    fn is_set(&self, field: QmdField) -> bool {
+        self.words[field.word()] & field.in_word().mask() != 0
     }
 
     fn try_set(&mut self, field: QmdField, value: u64) -> Result<(), TooLarge> {

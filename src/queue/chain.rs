@@ -107,8 +107,10 @@ impl Tail {
     /// Has the launch start another one when it has ended.
     fn start(&mut self, next: GpuVa) {
         self.descriptor.start_next(next);
-        let dependent = &self.descriptor.fields().dependent;
-        for field in [dependent.pointer, dependent.enable, dependent.action, dependent.prefetch] {
+        let fields = self.descriptor.fields();
+        let dependent = &fields.dependent;
+        let starts = [dependent.pointer, dependent.enable, dependent.action, dependent.prefetch];
+        for field in starts.into_iter().chain([fields.membar]) {
             self.write(field);
         }
     }

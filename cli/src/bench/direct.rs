@@ -12,6 +12,10 @@ use super::stop::{Outcome, Stop};
 /// How many kernels the long recording has: about as many as a small language model runs per token.
 pub(crate) const CHAIN: u32 = 230;
 
+/// Kernels that need not wait for each other, and how long each takes.
+pub(crate) const BESIDE: u32 = 64;
+const BUSY_NS: u64 = 20_000;
+
 /// Nothing that is measured takes nearly as long, except on a GPU that hangs.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
 
@@ -20,6 +24,7 @@ pub(crate) struct Cubins {
     pub(crate) word: &'static [u8],
     pub(crate) vector: &'static [u8],
     pub(crate) reduce: &'static [u8],
+    pub(crate) time: &'static [u8],
 }
 
 macro_rules! cubins {
@@ -28,6 +33,7 @@ macro_rules! cubins {
             word: include_bytes!(concat!("../../../ptx/", $sm, "/word.cubin")),
             vector: include_bytes!(concat!("../../../ptx/", $sm, "/vector.cubin")),
             reduce: include_bytes!(concat!("../../../ptx/", $sm, "/reduce.cubin")),
+            time: include_bytes!(concat!("../../../ptx/", $sm, "/time.cubin")),
         }
     };
 }
@@ -63,6 +69,8 @@ pub(crate) struct Direct {
     one: Recording,
     chain: Recording,
     timed: Recording,
+    busy: Recording,
+    beside: Recording,
     began: Timeline,
     began_slot: Slot<u64>,
     timed_replays: u64,
@@ -108,6 +116,18 @@ impl Direct {
             unsafe { recorder.exec(&increment, &launch, &args![&word])? };
         }
         let timed = recorder.finish()?;
+
+        let busy = Module::load(&device, cubins.time)?.kernel("busy")?;
+        let recording_of = |count: u32| {
+            let mut recorder = compute.record();
+            recorder.concurrently(|group| {
+                // SAFETY: the kernel touches no memory.
+                let mut run = || unsafe { group.exec(&busy, &launch, &args![BUSY_NS]).map(drop) };
+                (0..count).try_for_each(|_| run())
+            })?;
+            recorder.finish()
+        };
+        let (busy, beside) = (recording_of(1)?, recording_of(BESIDE)?);
         let (timed_replays, increments) = (0, 0);
         Ok(Direct {
             device,
@@ -118,6 +138,8 @@ impl Direct {
             one,
             chain,
             timed,
+            busy,
+            beside,
             began,
             began_slot,
             timed_replays,
@@ -150,20 +172,22 @@ impl Direct {
 
     /// One empty kernel, recorded.
     pub(crate) fn replay_one(&mut self) -> Outcome<Sample> {
-        let start = Instant::now();
-        let ticket = self.compute.replay(&mut self.one)?;
-        let sent = start.elapsed();
-        ticket.wait(SOON)?;
-        Ok(Sample { sent, seen: start.elapsed(), gpu: None })
+        replay(&mut self.compute, &mut self.one)
+    }
+
+    /// One kernel that takes its time.
+    pub(crate) fn replay_busy(&mut self) -> Outcome<Sample> {
+        replay(&mut self.compute, &mut self.busy)
+    }
+
+    /// Many such that need not wait for each other.
+    pub(crate) fn replay_beside(&mut self) -> Outcome<Sample> {
+        replay(&mut self.compute, &mut self.beside)
     }
 
     /// The long recording; its result is checked.
     pub(crate) fn replay_chain(&mut self) -> Outcome<Sample> {
-        let start = Instant::now();
-        let ticket = self.compute.replay(&mut self.chain)?;
-        let sent = start.elapsed();
-        ticket.wait(SOON)?;
-        let sample = Sample { sent, seen: start.elapsed(), gpu: None };
+        let sample = replay(&mut self.compute, &mut self.chain)?;
         self.check()?;
         Ok(sample)
     }
@@ -189,6 +213,15 @@ impl Direct {
         self.copies.submit()?.wait(SOON)?;
         expect("this crate", self.back.get(0)?, self.increments)
     }
+}
+
+#[inline]
+fn replay(queue: &mut Queue, recording: &mut Recording) -> Outcome<Sample> {
+    let start = Instant::now();
+    let ticket = queue.replay(recording)?;
+    let sent = start.elapsed();
+    ticket.wait(SOON)?;
+    Ok(Sample { sent, seen: start.elapsed(), gpu: None })
 }
 
 /// Every kernel of a chain adds one.
