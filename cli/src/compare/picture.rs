@@ -60,7 +60,7 @@ fn draw_into(svg: &mut String, one: &[Timed]) -> Result<(), Box<dyn std::error::
     chart
         .configure_mesh()
         .disable_x_mesh()
-        .x_labels(0)
+        .x_label_formatter(&|_| String::new())
         .light_line_style(TRANSPARENT)
         .bold_line_style(RGBColor(0xe4, 0xe4, 0xe4))
         .axis_style(INK)
