@@ -253,6 +253,10 @@ impl Nodes {
         if args.buffer_offset > buffer.size - size {
             return Err(Errno::EINVAL);
         }
+        // No rule of the driver is known for this; tables of pages cannot express it.
+        if args.buffer_offset % SMALL_PAGE != 0 {
+            return Err(Errno::EINVAL);
+        }
         let mut page = PageSize::Small;
         if fixed {
             page = space.area_of(args.offset).map_or(page, |(_, area)| area.page);

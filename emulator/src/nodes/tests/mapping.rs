@@ -246,6 +246,18 @@ fn map_fixed_unaligned_einval() {
 }
 
 #[test]
+fn map_fixed_with_an_offset_inside_a_page_einval() {
+    let part = |offset| {
+        mapped_at(move |args| {
+            args.buffer_offset = offset;
+            args.mapping_size = 0x1000;
+        })
+    };
+    assert_eq!(part(0x800), einval());
+    assert_eq!(part(0x1000), Ok(0));
+}
+
+#[test]
 fn map_fixed_outside_any_area_einval() {
     assert_eq!(mapped_at(|args| args.offset = AREA + 0x1_0000), einval());
     assert_eq!(mapped_at(|args| args.offset = AREA - 0x1000), einval());
