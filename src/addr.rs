@@ -26,11 +26,6 @@ impl GpuVa {
         }
     }
 
-    /// How far this address lies above `base`, or `None` where it lies below.
-    pub const fn offset_from(self, base: GpuVa) -> Option<u64> {
-        self.0.checked_sub(base.0)
-    }
-
     /// Whether the address is a multiple of `alignment`, a power of two.
     pub const fn is_aligned(self, alignment: u64) -> bool {
         debug_assert!(alignment.is_power_of_two());

@@ -29,8 +29,8 @@
 //!     queue.copy(&inside, &from)?.copy(&back, &inside)?.signal(&done, 1)?;
 //!     let ticket = queue.submit()?;
 //!
-//!     done.wait(1, Duration::from_secs(1))?;
-//!     assert!(ticket.is_done());
+//!     done.wait(1, Duration::from_secs(1))?; // what was encoded before the signal is done
+//!     ticket.wait(Duration::from_secs(1))?; // and here all of the submission
 //!     assert_eq!(back.get(1023)?, 1.5);
 //!     Ok(())
 //! }

@@ -18,7 +18,7 @@ pub(crate) struct Fields {
     pub(crate) words: usize,
     /// Values that every launch has.
     constant: &'static [(QmdField, u32)],
-    pub(crate) grid: [QmdField; 3],
+    grid: [QmdField; 3],
     block: [QmdField; 3],
     program: [QmdField; 2],
     prefetch: [QmdField; 2],

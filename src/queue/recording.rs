@@ -137,12 +137,9 @@ impl Recorder {
         // A slot of its own: the payload that stands for each replay's submission.
         let submission: Slot<u64> = self.slot(0, 0, Keep::Nothing)?;
         let timeline = self.queue.gpu();
-        if self.chained
-            && !self.setup.patience.policy.block
-            && self.release_by_last(timeline, submission)
-        {
-            // The last kernel says when it has ended.
-        } else {
+        // The last kernel itself says when it has ended, unless the host must raise an interrupt.
+        let by_kernel = self.chained && !self.setup.patience.policy.block;
+        if !(by_kernel && self.release_by_last(timeline, submission)) {
             let mut sink = Recorded { words: &mut self.words, patches: &mut self.patches };
             super::trailer(&mut sink, &self.setup, timeline, submission.operand);
         }
@@ -174,8 +171,6 @@ impl Recorder {
             }
             instances.push(Instance { base, start, version: 0, last: 0 });
         }
-        // Descriptors hold bits beside those of slots, which are the same in every instance but
-        // for addresses that no slot shares a word with.
         let local = self.launches.iter().map(|launch| launch.local_bytes).max();
         Ok(Recording {
             id: self.id,

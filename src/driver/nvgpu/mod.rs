@@ -68,7 +68,7 @@ struct Group {
 #[derive(Debug)]
 struct Open {
     channel: Channel,
-    _group: Arc<Group>,
+    group: Arc<Group>,
     _ring: Mapping,
     _userd: Mapping,
     notifier: Mapping,
@@ -113,10 +113,13 @@ impl Nvgpu {
 
     /// The group for a new channel: the one in use, unless it is dead.
     fn group(&self, channels: &mut Channels) -> Result<Arc<Group>> {
-        let in_use = channels.open.values().next();
-        if let (Some(group), Some(open)) = (&channels.group, in_use) {
-            if !open.channel.timed_out()? {
-                return Ok(group.clone());
+        if let Some(group) = &channels.group {
+            // Channels of a group that died earlier may still be open beside it.
+            let member = channels.open.values().find(|open| Arc::ptr_eq(&open.group, group));
+            if let Some(open) = member {
+                if !open.channel.timed_out()? {
+                    return Ok(group.clone());
+                }
             }
         }
         // Also when the group has no channel left: its subcontext went with the last one.
@@ -212,9 +215,7 @@ impl Driver for Nvgpu {
             },
             event: Some(event),
         };
-        channels
-            .open
-            .insert(id, Open { channel, _group: group, _ring: ring, _userd: userd, notifier });
+        channels.open.insert(id, Open { channel, group, _ring: ring, _userd: userd, notifier });
         Ok(pages)
     }
 
