@@ -1,0 +1,1 @@
+//! A GGUF file, mapped and checked: keys and tensors.

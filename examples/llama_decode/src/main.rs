@@ -1,0 +1,5 @@
+//! The `llama_decode` command.
+
+fn main() {
+    println!("usage: llama_decode [MODEL.gguf] [PROMPT]");
+}

@@ -1,0 +1,1 @@
+//! What a file's model is: its shape and its named tensors.

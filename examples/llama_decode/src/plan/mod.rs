@@ -1,0 +1,1 @@
+//! The launches of one token, and of one prefill batch, as data.

@@ -1,0 +1,1 @@
+//! Block formats of weights, and their exact values.

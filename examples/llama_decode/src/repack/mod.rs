@@ -1,0 +1,1 @@
+//! File blocks laid out as the kernels load them.
