@@ -5,7 +5,9 @@
 //! them and collects tokens, [`text`] makes words of those, [`report`] says what it cost.
 //! [`reference`] computes the same on the CPU, slowly and plainly.
 
+pub mod error;
 pub mod gguf;
+pub mod made;
 pub mod model;
 pub mod options;
 pub mod plan;

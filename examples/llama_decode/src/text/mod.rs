@@ -1,1 +1,3 @@
 //! Text to tokens and back, and chats to text.
+
+pub mod bytes;
