@@ -1,16 +1,19 @@
-//! The methods of the compute engine, AMPERE_COMPUTE_B: keeps state for kernels, launches them and
-//! releases semaphores.
+//! The methods of the compute engine: keeps state for kernels, launches them and releases semaphores.
+//!
+//! Two generations of it, AMPERE_COMPUTE_B and HOPPER_COMPUTE_A. What they share lies at the same
+//! offsets, which a test sees to; they read different launch descriptors.
 
 use std::sync::LazyLock;
 
-use hw_defs::Field;
 use hw_defs::c7c0::*;
+use hw_defs::cbc0::HOPPER_COMPUTE_A;
 
 use super::channel::{Bus, Report, Work};
 use super::fault::Fault;
 use super::launch::{Launches, Pcas};
 use super::mmu::{Kind, Space};
-use super::qmd::Descriptor;
+use super::qmd::{Action, Descriptor};
+use super::qmd_version::{V03, V04};
 use super::registers::{Registers, Table, offsets};
 use super::semaphore::{Op, Reduction, Release, Size};
 
@@ -31,8 +34,8 @@ pub(super) struct Setup {
     local_per_tpc: u64,
 }
 
-/// A TPC's warps: two multiprocessors of 48.
-const WARPS_PER_TPC: u64 = 96;
+/// A TPC's multiprocessors.
+const SMS_PER_TPC: u64 = 2;
 /// What each warp's local memory is rounded up to.
 const LOCAL_GRAIN: u64 = 0x200;
 
@@ -54,7 +57,8 @@ impl Setup {
         if per_thread == 0 {
             return Ok(());
         }
-        let need = (per_thread * 32).next_multiple_of(LOCAL_GRAIN) * WARPS_PER_TPC;
+        let warps = u64::from(descriptor.limits.warps_per_sm) * SMS_PER_TPC;
+        let need = (per_thread * 32).next_multiple_of(LOCAL_GRAIN) * warps;
         let has = self.local_per_tpc;
         if has < need {
             return refuse(format!(
@@ -72,14 +76,19 @@ impl Setup {
     }
 }
 
-impl Default for Compute {
-    fn default() -> Compute {
-        static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(AMPERE_COMPUTE_B));
-        Compute { registers: Registers::new(&TABLE), launches: Launches::default() }
-    }
-}
-
 impl Compute {
+    /// The engine of a class; none if the class is not a compute class of this GPU's.
+    pub(super) fn of_class(class: u32) -> Option<Compute> {
+        static AMPERE: LazyLock<Table> = LazyLock::new(|| Table::new(AMPERE_COMPUTE_B));
+        static HOPPER: LazyLock<Table> = LazyLock::new(|| Table::new(HOPPER_COMPUTE_A));
+        let (table, version) = match class {
+            AMPERE_COMPUTE_B => (&*AMPERE, &V03),
+            HOPPER_COMPUTE_A => (&*HOPPER, &V04),
+            _ => return None,
+        };
+        Some(Compute { registers: Registers::new(table), launches: Launches::new(version) })
+    }
+
     /// Whether a method is not obeyed before the engines are idle.
     pub(super) fn waits(offset: u32) -> bool {
         offsets!(c7c0: WAIT_FOR_IDLE, INVALIDATE_SHADER_CACHES);
@@ -127,9 +136,13 @@ impl Compute {
             SET_REPORT_SEMAPHORE_D => self.old_report(data).map(Some),
             SEND_SIGNALING_PCAS2_B => self.pcas2(data),
             SEND_SIGNALING_PCAS_B => {
-                let set = |field: Field| field.get(data) != 0;
-                let schedules = set(SEND_SIGNALING_PCAS_B_SCHEDULE);
-                Ok(schedules.then(|| self.pcas(set(SEND_SIGNALING_PCAS_B_INVALIDATE))))
+                let invalidates = SEND_SIGNALING_PCAS_B_INVALIDATE.get(data) != 0;
+                Ok(match (SEND_SIGNALING_PCAS_B_SCHEDULE.get(data) != 0, invalidates) {
+                    (true, true) => Some(self.pcas(Action::CopyAndSchedule)),
+                    (true, false) => Some(self.pcas(Action::Schedule)),
+                    (false, true) => Some(self.pcas(Action::Forget)),
+                    (false, false) => None,
+                })
             }
             INVALIDATE_SHADER_CACHES => {
                 let code = INVALIDATE_SHADER_CACHES_INSTRUCTION.get(data);
@@ -184,20 +197,23 @@ impl Compute {
     }
 
     fn pcas2(&self, data: u32) -> Result<Option<Work>, Fault> {
-        let action = SEND_SIGNALING_PCAS2_B_PCAS_ACTION.get(data);
-        let anew = match action {
+        let action = match SEND_SIGNALING_PCAS2_B_PCAS_ACTION.get(data) {
             SEND_SIGNALING_PCAS2_B_PCAS_ACTION_NOP => return Ok(None),
-            // Nothing is kept of a descriptor between its fetch and its start, so that fetching it
-            // ahead changes nothing.
+            SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INVALIDATE => Action::Forget,
+            SEND_SIGNALING_PCAS2_B_PCAS_ACTION_PREFETCH => Action::Prefetch,
+            // Nothing lies between this fetch and the launch.
             SEND_SIGNALING_PCAS2_B_PCAS_ACTION_SCHEDULE
-            | SEND_SIGNALING_PCAS2_B_PCAS_ACTION_PREFETCH_SCHEDULE => false,
+            | SEND_SIGNALING_PCAS2_B_PCAS_ACTION_PREFETCH_SCHEDULE => Action::Schedule,
             SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INVALIDATE_COPY_SCHEDULE
-            | SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INVALIDATE_PREFETCH_COPY_SCHEDULE => true,
+            | SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INVALIDATE_PREFETCH_COPY_SCHEDULE => {
+                Action::CopyAndSchedule
+            }
+            SEND_SIGNALING_PCAS2_B_PCAS_ACTION_DECREMENT_DEPENDENCE => Action::Decrement,
+            SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INCREMENT_DEPENDENCE => Action::Increment,
             other => {
                 let name = SEND_SIGNALING_PCAS2_B_PCAS_ACTION.value_name(other);
                 return Err(Fault::engine(format!(
-                    "this software Orin's compute engine cannot do SEND_SIGNALING_PCAS2_B with \
-                     PCAS_ACTION {other} ({})",
+                    "SEND_SIGNALING_PCAS2_B with PCAS_ACTION {other} ({}) is not modelled",
                     name.unwrap_or("unnamed")
                 )));
             }
@@ -208,11 +224,11 @@ impl Compute {
                 "SEND_SIGNALING_PCAS2_B {data:#x}: SELECT and OFFSET_MINUS_ONE mean nothing to a launch"
             )));
         }
-        Ok(Some(self.pcas(anew)))
+        Ok(Some(self.pcas(action)))
     }
 
-    /// A launch of the descriptor that SEND_PCAS_A named.
-    fn pcas(&self, anew: bool) -> Work {
+    /// Tells the scheduler something about the descriptor that SEND_PCAS_A named.
+    fn pcas(&self, action: Action) -> Work {
         let registers = &self.registers;
         let setup = Setup {
             shared_window: registers
@@ -226,7 +242,7 @@ impl Compute {
             ),
         };
         let qmd = u64::from(registers.get(SEND_PCAS_A)) << 8;
-        Work::Launch(Pcas { qmd, anew, setup })
+        Work::Launch(Pcas { qmd, action, setup })
     }
 
     fn report(&self, data: u32) -> Result<Work, Fault> {

@@ -1,8 +1,9 @@
 //! The methods of the host engine, AMPERE_CHANNEL_GPFIFO_B: semaphores, barriers, interrupts.
 
-use hw_defs::{c7b5, c7c0, c76f, class};
+use hw_defs::{c7b5, c76f, class};
 
 use super::channel::{Advance, Bus, COMPUTE_SUBCHANNEL, COPY_SUBCHANNEL, Channel};
+use super::compute::Compute;
 use super::fault::Fault;
 use super::registers::offsets;
 use super::semaphore::{Acquire, Condition, Op, Reduction, Release, Size};
@@ -74,8 +75,9 @@ impl Channel {
                  class before"
             )));
         }
+        let compute = Compute::of_class(id);
         let expected = match id {
-            c7c0::AMPERE_COMPUTE_B => COMPUTE_SUBCHANNEL,
+            _ if compute.is_some() => COMPUTE_SUBCHANNEL,
             c7b5::AMPERE_DMA_COPY_B => COPY_SUBCHANNEL,
             _ => {
                 return Err(Fault::engine(format!(
@@ -89,10 +91,13 @@ impl Channel {
                  belongs on {expected}"
             )));
         }
-        if subchannel == COMPUTE_SUBCHANNEL {
-            self.compute.get_or_insert_with(Default::default);
-        } else {
-            self.copy.get_or_insert_with(Default::default);
+        match compute {
+            Some(compute) => {
+                self.compute.get_or_insert_with(|| Box::new(compute));
+            }
+            None => {
+                self.copy.get_or_insert_with(Default::default);
+            }
         }
         Ok(())
     }

@@ -7,24 +7,27 @@ use super::compute::Setup;
 use super::fault::Fault;
 use super::launch_grid::Grid;
 use super::qmd::{Action, Raw};
+use super::qmd_version::Version;
 
-/// A launch arrives.
+/// What the host engine passes on.
 #[derive(Debug)]
 pub(super) struct Pcas {
-    /// Where its descriptor lies.
+    /// Where the descriptor lies.
     pub(super) qmd: u64,
-    /// Whether the scheduler forgets what it knows of that descriptor.
-    pub(super) anew: bool,
+    pub(super) action: Action,
     pub(super) setup: Setup,
 }
 
 /// The grids of one channel.
-#[derive(Default)]
 pub(super) struct Launches {
+    /// Which descriptors the engine reads.
+    version: &'static Version,
     setup: Setup,
     running: VecDeque<Grid>,
     /// Descriptors whose counter has been touched, by address.
     waiting: BTreeMap<u64, Waiting>,
+    /// Descriptors fetched before their turn, as they were then.
+    prefetched: BTreeMap<u64, Raw>,
 }
 
 struct Waiting {
@@ -37,6 +40,16 @@ struct Waiting {
 }
 
 impl Launches {
+    pub(super) fn new(version: &'static Version) -> Launches {
+        Launches {
+            version,
+            setup: Setup::default(),
+            running: VecDeque::new(),
+            waiting: BTreeMap::new(),
+            prefetched: BTreeMap::new(),
+        }
+    }
+
     /// Whether a grid could run now.
     pub(super) fn running(&self) -> bool {
         !self.running.is_empty()
@@ -50,35 +63,58 @@ impl Launches {
     /// Takes a launch from the host.
     pub(super) fn arrive(&mut self, bus: &mut Bus, pcas: Pcas) -> Result<(), Fault> {
         self.setup = pcas.setup;
-        let action = if pcas.anew { Action::CopyAndSchedule } else { Action::Schedule };
-        self.tell(bus, pcas.qmd, action)
+        self.tell(bus, pcas.qmd, pcas.action)
     }
 
     fn tell(&mut self, bus: &mut Bus, va: u64, action: Action) -> Result<(), Fault> {
-        if action == Action::CopyAndSchedule {
+        if matches!(action, Action::CopyAndSchedule | Action::Forget) {
             self.waiting.remove(&va);
+            self.prefetched.remove(&va);
         }
-        let raw = Raw::fetch(bus.space, va)?;
+        if action == Action::Forget {
+            return Ok(());
+        }
+        let raw = Raw::fetch(bus.space, self.version, va)?;
+        if action == Action::Prefetch {
+            self.prefetched.insert(va, raw);
+            return Ok(());
+        }
         let waiting = self.waiting.entry(va).or_insert_with(|| Waiting {
             left: raw.dependence_counter(),
             scheduled: false,
             must_be_scheduled: raw.requires_scheduling(),
         });
         match action {
-            Action::Schedule | Action::CopyAndSchedule => waiting.scheduled = true,
+            Action::Increment => waiting.left += 1,
             Action::Decrement => {
-                waiting.left = waiting.left.checked_sub(1).ok_or_else(|| {
-                    Fault::engine(format!(
-                        "the QMD at {va:#x}: its DEPENDENCE_COUNTER was decremented below zero"
-                    ))
+                let left = waiting.left.checked_sub(1);
+                waiting.left = left.ok_or_else(|| {
+                    raw.fault("its DEPENDENCE_COUNTER was decremented below zero")
                 })?;
             }
+            _ => waiting.scheduled = true,
         }
         if waiting.left == 0 && (waiting.scheduled || !waiting.must_be_scheduled) {
             self.waiting.remove(&va);
-            let descriptor = raw.check()?;
-            self.running.push_back(Grid::new(bus, descriptor, self.setup)?);
+            self.start(bus, &raw)?;
         }
+        Ok(())
+    }
+
+    fn start(&mut self, bus: &mut Bus, raw: &Raw) -> Result<(), Fault> {
+        let descriptor = raw.check()?;
+        // Whether the GPU runs what it fetched or what is there now is a matter of luck.
+        let early = self.prefetched.remove(&descriptor.va);
+        if let Some((word, then, now)) = early.and_then(|early| early.difference(raw)) {
+            return Err(raw.fault(format_args!(
+                "word {word} changed from {then:#x} to {now:#x} between its prefetch and its start: \
+                 QMD_INVALIDATE_COPY_SCHEDULE reads it anew, and no prefetch not before"
+            )));
+        }
+        for dependent in descriptor.dependents.iter().filter(|dependent| dependent.prefetched) {
+            self.tell(bus, dependent.va, Action::Prefetch)?;
+        }
+        self.running.push_back(Grid::new(bus, descriptor, self.setup)?);
         Ok(())
     }
 
@@ -90,25 +126,16 @@ impl Launches {
         let Some(mut grid) = self.running.pop_front() else { return Ok(0) };
         let ran = grid.run(bus)?;
         if ran.done {
-            self.end(bus, &grid)?;
-        } else {
+            grid.release(bus)?;
+        }
+        if ran.done || ran.all_started && grid.descriptor.early {
+            for dependent in std::mem::take(&mut grid.descriptor.dependents) {
+                self.tell(bus, dependent.va, dependent.action)?;
+            }
+        }
+        if !ran.done {
             self.running.push_back(grid);
         }
         Ok(ran.spent)
-    }
-
-    /// A grid has ended: it tells memory, then its dependent.
-    fn end(&mut self, bus: &mut Bus, grid: &Grid) -> Result<(), Fault> {
-        let descriptor = &grid.descriptor;
-        for release in &descriptor.releases {
-            let released = release.perform(bus.space, bus.clock);
-            released.map_err(|fault| {
-                Fault::mmu(format_args!("a release of the QMD at {:#x}", descriptor.va), fault)
-            })?;
-        }
-        match &descriptor.dependent {
-            Some(dependent) => self.tell(bus, dependent.va, dependent.action),
-            None => Ok(()),
-        }
     }
 }

@@ -34,19 +34,22 @@ impl CodeCache {
         &mut self,
         (id, space): (SpaceId, &Space),
         entry: u64,
+        arch: Arch,
     ) -> Result<Arc<Program>, Fault> {
         // A translation is made even for what is cached.
         let span = space.span(entry, PAGE, Kind::Read);
         span.map_err(|fault| Fault::mmu("the fetch of a kernel's code", fault))?;
-        if let Some(known) = self.0.get(&(id, entry)) {
+        if let Some(known) = self.0.get(&(id, entry)).filter(|known| known.arch() == arch) {
             return Ok(known.clone());
         }
         let (base, code) = image(space, entry);
         // Kernels of one module are one image, which is decoded once.
-        let same = |known: &&Arc<Program>| known.base() == base && known.code() == code;
+        let same = |known: &&Arc<Program>| {
+            known.arch() == arch && known.base() == base && known.code() == code
+        };
         let program = match self.0.values().find(same) {
             Some(known) => known.clone(),
-            None => Arc::new(Program::new(Arch::Sm87, "code", base, &code)),
+            None => Arc::new(Program::new(arch, "code", base, &code)),
         };
         self.0.insert((id, entry), program.clone());
         Ok(program)

@@ -9,7 +9,7 @@ use super::channel::Bus;
 use super::compute::Setup;
 use super::fault::{Fault, FaultCause};
 use super::mmu::{Kind, Space};
-use super::qmd::{Descriptor, MULTIPROCESSORS};
+use super::qmd::Descriptor;
 use crate::sm::{self, Block, FaultKind, GlobalMemory, MemoryFault, Order, Outcome, Program, Span};
 
 /// Warp instructions that a kernel runs before the host engine, other channels, and whoever waits
@@ -61,6 +61,7 @@ pub(super) struct Grid {
 pub(super) struct Ran {
     /// Warp instructions, roughly.
     pub(super) spent: u64,
+    pub(super) all_started: bool,
     pub(super) done: bool,
 }
 
@@ -71,7 +72,8 @@ impl Grid {
         if descriptor.invalidates_code {
             bus.code.invalidate();
         }
-        let program = bus.code.program((bus.space_id, bus.space), descriptor.entry)?;
+        let arch = descriptor.limits.arch;
+        let program = bus.code.program((bus.space_id, bus.space), descriptor.entry, arch)?;
         let (mut at, bytes) = descriptor.prefetch;
         let end = at + bytes;
         while at < end {
@@ -103,7 +105,7 @@ impl Grid {
         while spent < limit {
             if self.resident.is_empty() {
                 if self.next == self.blocks {
-                    return Ok(Ran { spent, done: true });
+                    break;
                 }
                 spent += self.start(bus);
             }
@@ -127,7 +129,20 @@ impl Grid {
                 }
             }
         }
-        Ok(Ran { spent, done: self.resident.is_empty() && self.next == self.blocks })
+        let all_started = self.next == self.blocks;
+        Ok(Ran { spent, all_started, done: all_started && self.resident.is_empty() })
+    }
+
+    /// Tells memory that the grid has ended.
+    pub(super) fn release(&self, bus: &mut Bus) -> Result<(), Fault> {
+        let va = self.descriptor.va;
+        for release in &self.descriptor.releases {
+            let released = release.perform(bus.space, bus.clock);
+            released.map_err(|fault| {
+                Fault::mmu(format_args!("a release of the QMD at {va:#x}"), fault)
+            })?;
+        }
+        Ok(())
     }
 
     /// Starts the next block, first in line; what that costs.
@@ -135,7 +150,7 @@ impl Grid {
         let Descriptor { grid, block, .. } = self.descriptor;
         let (width, height) = (u64::from(grid[0]), u64::from(grid[1]));
         let [x, y, z] = [self.next % width, self.next / width % height, self.next / width / height];
-        let sm = (self.next % u64::from(MULTIPROCESSORS)) as u32;
+        let sm = (self.next % u64::from(self.descriptor.limits.multiprocessors)) as u32;
         self.next += 1;
         let order = match &mut bus.shaker {
             Some(shaker) => Order::Seeded(shaker.below(u32::MAX).into()),

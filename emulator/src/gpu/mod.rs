@@ -26,6 +26,7 @@ mod launch_code;
 mod launch_grid;
 mod mmu;
 mod qmd;
+mod qmd_version;
 mod registers;
 mod semaphore;
 #[cfg(test)]

@@ -44,6 +44,37 @@ fn the_setup_of_a_channel_is_accepted() {
 }
 
 #[test]
+fn both_generations_have_the_same_methods_at_the_same_offsets() {
+    let hopper = hw_defs::class::lookup(hw_defs::cbc0::HOPPER_COMPUTE_A).unwrap();
+    let ours = hw_defs::class::lookup(AMPERE_COMPUTE_B).unwrap();
+    let mut shared = 0;
+    for method in ours.methods() {
+        let Some(same) = hopper.methods().find(|other| other.name == method.name) else { continue };
+        assert_eq!(same.offset, method.offset, "{}", method.name);
+        shared += 1;
+    }
+    assert!(shared > 100);
+    // What the engine obeys has its fields at the same place too.
+    let fields = |class: &hw_defs::Class, name| {
+        let method = class.methods().find(|method| method.name == name).unwrap();
+        method.fields.iter().map(|field| (field.name, field.lo)).collect::<Vec<_>>()
+    };
+    for name in [
+        "REPORT_SEMAPHORE_EXECUTE",
+        "SET_REPORT_SEMAPHORE_D",
+        "SEND_PCAS_A",
+        "SEND_SIGNALING_PCAS_B",
+        "SEND_SIGNALING_PCAS2_B",
+        "INVALIDATE_SHADER_CACHES",
+        "INVALIDATE_SHADER_CACHES_NO_WFI",
+        "SET_RENDER_ENABLE_C",
+        "SET_RENDER_ENABLE_OVERRIDE",
+    ] {
+        assert_eq!(fields(hopper, name), fields(ours, name), "{name}");
+    }
+}
+
+#[test]
 fn reports_release_semaphores() {
     let value = 0x1_2345_6789_abcd;
     let cases = [
@@ -149,8 +180,12 @@ fn what_the_engine_cannot_do_is_a_fault() {
         (send(1, WAIT_FOR_IDLE.at(0), &[0, 0, 0]), "LOAD_MME_INSTRUCTION_RAM "),
         (vec![0x2001_2000 | 0x1f0 >> 2, 0], "AMPERE_COMPUTE_B has no method 0x01f0"),
         (send(1, INVALIDATE_SHADER_CACHES, &[0x20]), "reserved bits 0x20"),
-        (send(1, SEND_SIGNALING_PCAS2_B, &[1]), "PCAS_ACTION 1 (INVALIDATE)"),
-        (send(1, SEND_SIGNALING_PCAS2_B, &[7]), "PCAS_ACTION 7 (DECREMENT_DEPENDENCE)"),
+        (send(1, SEND_SIGNALING_PCAS2_B, &[6]), "PCAS_ACTION 6 (INCREMENT_PUT) is not modelled"),
+        (
+            send(1, SEND_SIGNALING_PCAS2_B, &[0xb]),
+            "PCAS_ACTION 11 (INVALIDATE_PREFETCH_COPY_FORCE_REQUIRE_SCHEDULING)",
+        ),
+        (send(1, SEND_SIGNALING_PCAS2_B, &[0xd]), "PCAS_ACTION 13 (INCREMENT_CWD_REF_COUNTER)"),
         (send(1, SEND_SIGNALING_PCAS2_B, &[15]), "PCAS_ACTION 15 (unnamed)"),
         (send(1, SEND_SIGNALING_PCAS2_B, &[0x109]), "SELECT and OFFSET_MINUS_ONE"),
         (report(DATA_VA, 0, ONE_WORD | LONG), "no room for 64 bits"),

@@ -3,7 +3,7 @@
 use hw_defs::qmd::QmdField;
 use hw_defs::qmd::v03_00::*;
 
-use super::launch::*;
+use super::stage::*;
 use super::*;
 
 #[test]

@@ -9,12 +9,15 @@ use super::*;
 
 mod compute;
 mod copy;
+mod dependents;
 mod faults;
+mod hopper;
 mod host;
 mod launch;
 mod launch_faults;
 mod schedule;
 mod semaphores;
+mod stage;
 
 const RING_VA: u64 = 0xff_0000_0000;
 const PUSH_VA: u64 = 0x10_0000_0000;
