@@ -25,7 +25,7 @@ pub(super) struct Kernels {
     /// The launch that the next one can be chained to.
     pub(super) tail: Option<Tail>,
     /// Kernels were launched that the host has not waited for.
-    pub(super) running: bool,
+    running: bool,
     group: Group,
     /// The heap's count of modules when the caches were last invalidated.
     modules_seen: u64,
@@ -82,7 +82,6 @@ impl Group {
 pub(super) struct Tail {
     descriptor: Descriptor,
     at: *mut u32,
-    va: GpuVa,
     released: bool,
 }
 
@@ -105,18 +104,14 @@ impl Tail {
         }
     }
 
-    /// Has the launch start another one when it has ended, or ahead of that.
-    fn start(&mut self, next: GpuVa, early: bool) {
-        let before = self.descriptor.clone();
+    /// Has the launch start another one when it has ended.
+    fn start(&mut self, next: GpuVa) {
         self.descriptor.start_next(next);
-        if early {
-            self.descriptor.let_next_be_early(self.va);
-        }
-        for (at, word) in self.descriptor.words().iter().enumerate() {
-            if *word != before.words()[at] {
-                // SAFETY: inside the descriptor, which the GPU does not know of yet.
-                unsafe { self.at.add(at).write_volatile(*word) };
-            }
+        let fields = self.descriptor.fields();
+        let dependent = &fields.dependent;
+        let starts = [dependent.pointer, dependent.enable, dependent.action, dependent.prefetch];
+        for field in starts.into_iter().chain([fields.membar]) {
+            self.write(field);
         }
     }
 
@@ -142,10 +137,6 @@ impl Queue {
         let (at, va) = kernels.data.here();
         kernels.data.take(words);
         prepared.place(va);
-        let early = prepared.launch.early;
-        if let Some(tail) = kernels.tail.as_ref().filter(|_| early) {
-            prepared.descriptor.wait_for(tail.va);
-        }
         for (i, word) in prepared.descriptor.words().iter().enumerate() {
             // SAFETY: `make_data_space` has seen the words to be free and in one piece.
             unsafe { at.add(i).write_volatile(*word) };
@@ -157,7 +148,7 @@ impl Queue {
         });
 
         match &mut kernels.tail {
-            Some(tail) => tail.start(va, early),
+            Some(tail) => tail.start(va),
             None => {
                 let mut sink = self.commands.cursor();
                 let waits = kernels.running && kernels.group != Group::Goes;
@@ -167,7 +158,7 @@ impl Queue {
                 encode::launch(&mut sink, va.get());
             }
         }
-        let tail = Tail { descriptor: prepared.descriptor, at, va, released: false };
+        let tail = Tail { descriptor: prepared.descriptor, at, released: false };
         kernels.tail = (kernels.group == Group::None).then_some(tail);
         kernels.group = kernels.group.goes_on();
         kernels.running = true;

@@ -52,7 +52,6 @@ struct Launched {
     args: Vec<(usize, Half, Operand)>,
     local_bytes: u32,
     released: bool,
-    early: bool,
 }
 
 /// A word, or some bits of one, that a slot's value fills.
@@ -247,14 +246,8 @@ impl Recorder {
                 }
                 None => debug_assert!(i > 0, "the first launch is the host's"),
             }
-            if launch.early && launch.by_host.is_none() {
-                descriptor.wait_for(address(places[i - 1]));
-            }
-            if let Some(next) = self.launches.get(i + 1).filter(|next| next.by_host.is_none()) {
+            if self.launches.get(i + 1).is_some_and(|next| next.by_host.is_none()) {
                 descriptor.start_next(address(places[i + 1]));
-                if next.early {
-                    descriptor.let_next_be_early(address(*place));
-                }
             }
             image[*place..*place + descriptor.words().len()].copy_from_slice(descriptor.words());
         }
@@ -328,7 +321,6 @@ impl Target for Recorder {
         self.launches.push(Launched {
             bytes: prepared.bytes(),
             local_bytes: prepared.kernel.inner.local_bytes,
-            early: prepared.launch.early,
             descriptor: prepared.descriptor,
             bank,
             by_host,

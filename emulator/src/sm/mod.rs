@@ -20,10 +20,7 @@ mod table;
 mod tests;
 
 pub use decode::{Decoded, Illegal, decode};
-pub use exec::{
-    Access, Block, Fault, FaultKind, GlobalMemory, Launch, MemoryFault, Order, Outcome, Scope,
-    Span, Verb, Watch, Who,
-};
+pub use exec::{Block, Fault, FaultKind, GlobalMemory, Launch, MemoryFault, Order, Outcome, Span};
 pub use program::Program;
 pub use table::forms;
 

@@ -7,7 +7,7 @@
 use super::block::{Shared, draw};
 use super::fault::{FaultKind, Step, Trap, lane_trap, trap};
 use super::warp::{Group, Warp};
-use super::{general, memory, watched};
+use super::{general, memory};
 use crate::sm::meaning::{float, half, integer};
 use crate::sm::op::*;
 use crate::sm::program::PAGE;
@@ -30,29 +30,8 @@ pub(crate) enum Flow {
     Yield,
 }
 
-/// Who hears of every instruction: see [`super::watched`].
-pub(crate) trait Hook {
-    /// The lanes of `exec` are about to run it.
-    fn before(&mut self, w: &Warp, e: &mut Shared, inst: &Inst, exec: u32);
-    /// They have.
-    fn after(&mut self, e: &mut Shared);
-}
-
-/// The hook of ordinary runs, of which the compiler leaves nothing.
-struct Nobody;
-
-impl Hook for Nobody {
-    #[inline(always)]
-    fn before(&mut self, _: &Warp, _: &mut Shared, _: &Inst, _: u32) {}
-    #[inline(always)]
-    fn after(&mut self, _: &mut Shared) {}
-}
-
 /// Runs a warp for about `turn` instructions.
 pub(crate) fn run(warp: &mut Warp, shared: &mut Shared, turn: u64) -> Stop {
-    if let Some(watch) = shared.memory.watch() {
-        return watched::run(warp, shared, turn, watch);
-    }
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
         // SAFETY: the processor has both features.
@@ -69,19 +48,14 @@ unsafe fn run_avx2(warp: &mut Warp, shared: &mut Shared, turn: u64) -> Stop {
 
 #[inline(always)]
 fn run_here(w: &mut Warp, e: &mut Shared, turn: u64) -> Stop {
-    run_with(w, e, turn, &mut Nobody)
-}
-
-#[inline(always)]
-pub(super) fn run_with(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Stop {
-    match steps(w, e, turn, hook) {
+    match steps(w, e, turn) {
         Ok(()) => Stop::Turn,
         Err(trap) => Stop::Trap(trap),
     }
 }
 
 #[inline(always)]
-fn steps(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Step<()> {
+fn steps(w: &mut Warp, e: &mut Shared, turn: u64) -> Step<()> {
     let end = e.clock + turn;
     let allocated = e.launch.registers.min(u32::from(ZERO)) as u16;
     let program = e.program;
@@ -113,10 +87,7 @@ fn steps(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Step<
             if inst.registers > allocated {
                 return trap(FaultKind::Register { allocated: e.launch.registers });
             }
-            hook.before(w, e, inst, exec);
-            let flow = step(w, e, inst, exec)?;
-            hook.after(e);
-            match flow {
+            match step(w, e, inst, exec)? {
                 Flow::Next => w.now.pc += 1,
                 Flow::Moved => {
                     if w.now.mask == 0 {

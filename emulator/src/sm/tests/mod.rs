@@ -5,4 +5,3 @@ mod harness;
 mod instructions;
 mod kernels;
 mod mutants;
-mod watched;

@@ -8,6 +8,13 @@
 //! [`Role::State`] buffer, where the last kernel of each token moves it on: so the steps of a token can be
 //! recorded once and replayed, or sent many times with one doorbell.
 
+mod decode;
+mod layout;
+
+use crate::error::{Error, Result};
+use crate::model::Model;
+use crate::repack;
+
 /// Words of the [`Role::State`] buffer: little-endian, 32 bits each.
 ///
 /// The CPU writes them before a run; during the run they are the GPU's.
@@ -26,7 +33,7 @@ pub mod state {
     pub const LIMIT: usize = 4;
     /// Up to four tokens that end the text, from here on; [`NO_TOKEN`] where there is none.
     pub const END_TOKENS: usize = 5;
-    /// Positions that the cache has room for.
+    /// Positions that the cache has room for: [`Limits::context`](super::Limits::context).
     pub const CONTEXT: usize = 9;
     /// Temperature, f32; 0 takes the likeliest token.
     pub const TEMPERATURE: usize = 16;
@@ -90,7 +97,8 @@ pub enum Role {
     State,
     /// The words of [`output`].
     Output,
-    /// The tokens seen so far, for the repetition penalty: one u32 for each position.
+    /// The tokens so far: one u32 for each position. The kernels add each token that they embed or emit;
+    /// a prompt is written here by the CPU before its prefill.
     History,
     /// The logits of the last token, f32, one for each word of the vocabulary.
     Logits,
@@ -185,8 +193,6 @@ pub struct Upload {
 pub enum Source {
     /// A matrix of the file, by name, laid out anew by [`crate::repack`].
     Matrix(String),
-    /// A vector of the file, by name, as 32-bit floats.
-    Vector(String),
     /// These bytes.
     Bytes(Vec<u8>),
 }
@@ -200,4 +206,28 @@ pub struct Plan {
     pub uploads: Vec<Upload>,
     /// The launches of one token, in order.
     pub decode: Vec<Step>,
+}
+
+impl Plan {
+    /// Lists what `model` needs on `machine`.
+    pub fn new(model: &Model, machine: &Machine, limits: &Limits) -> Result<Plan> {
+        let config = &model.config;
+        let refuse = |why: String| Err(Error::Model(why));
+        for (_, tensor) in model.matrices() {
+            repack::check(&tensor)?;
+        }
+        if ![32, 64, 128].contains(&config.head_size) {
+            return refuse(format!(
+                "its heads have {} elements; the kernels are written for 32, 64 and 128",
+                config.head_size
+            ));
+        }
+        if limits.context == 0 || limits.ring == 0 {
+            return refuse("a context or a ring of no tokens holds nothing".into());
+        }
+        let mut layout = layout::Layout::default();
+        let places = layout::Places::new(&mut layout, model, limits, machine);
+        let decode = decode::token(model, machine, limits, &places);
+        Ok(Plan { buffers: layout.buffers, uploads: layout.uploads, decode })
+    }
 }

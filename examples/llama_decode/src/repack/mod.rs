@@ -1,1 +1,101 @@
-//! File blocks laid out as the kernels load them.
+//! File blocks to the planes that the kernels load.
+//!
+//! A file keeps blocks of 18 to 210 bytes, row after row: no thread could load 16 aligned bytes that
+//! it wants. The kernels want tiles of 16 rows whose quants lie as the tensor cores take them: 512
+//! bytes, 16 for each lane of a warp, are the weights of one matrix product of 16 rows. Scales follow
+//! in planes of their own. `ptx/src/llama/formats.h` has the other side of this.
+//!
+//! Nothing is rounded: the planes hold the same integers and scales in another order.
+
+mod tiles;
+
+use std::num::NonZero;
+use std::thread;
+
+use crate::error::{Error, Result};
+use crate::gguf::{Gguf, Tensor};
+use crate::plan::{Source, Upload};
+use crate::quant::Format;
+
+/// Rows of a tile.
+pub const TILE_ROWS: usize = 16;
+
+/// Bytes that are laid out at a time, and so the host memory that this takes.
+const BATCH: usize = 16 << 20;
+
+/// Takes bytes that go to an offset.
+pub type Put<'a, E> = &'a mut dyn FnMut(u64, &[u8]) -> std::result::Result<(), E>;
+
+/// Refuses a matrix whose sizes the kernels are not written for.
+pub fn check(tensor: &Tensor) -> Result<()> {
+    let (rows, columns) = (tensor.rows(), tensor.columns());
+    if rows % 32 != 0 || columns % 32 != 0 {
+        return Err(Error::Model(format!(
+            "tensor {} has {rows} rows of {columns}; the kernels need multiples of 32",
+            tensor.name
+        )));
+    }
+    Ok(())
+}
+
+/// Bytes of a tile of 16 rows.
+pub fn tile_bytes(format: Format, columns: usize) -> usize {
+    let unit = columns.div_ceil(512);
+    match format {
+        Format::F32 => columns * 64,
+        Format::F16 | Format::Bf16 => columns * 32,
+        Format::Q8_0 => columns * 16 + unit * 512,
+        Format::Q4_0 => columns.div_ceil(64) * 512 + unit * 512,
+        Format::Q4K => columns * 8 + unit * 640,
+        Format::Q5K => columns * 10 + unit * 640,
+        Format::Q6K => columns * 12 + unit * 640,
+    }
+}
+
+/// Bytes of a matrix on the GPU.
+pub fn bytes(tensor: &Tensor) -> u64 {
+    (tensor.rows() / TILE_ROWS) as u64 * tile_bytes(tensor.format, tensor.columns()) as u64
+}
+
+/// Lays `tensor` out and hands it over piece by piece: `put(offset, bytes)`, in ascending order.
+pub fn stream<E>(tensor: &Tensor, put: Put<E>) -> std::result::Result<(), E> {
+    let tile = tile_bytes(tensor.format, tensor.columns());
+    let file_tile = tensor.format.bytes(tensor.columns()) * TILE_ROWS;
+    let tiles = tensor.rows() / TILE_ROWS;
+    let threads = thread::available_parallelism().map_or(1, NonZero::get).min(16);
+    let batch = (BATCH / tile).clamp(1, tiles.max(1));
+    let mut out = vec![0; batch * tile];
+    for first in (0..tiles).step_by(batch) {
+        let count = batch.min(tiles - first);
+        let from = &tensor.bytes[first * file_tile..][..count * file_tile];
+        let to = &mut out[..count * tile];
+        let share = count.div_ceil(threads);
+        thread::scope(|scope| {
+            for (from, to) in from.chunks(share * file_tile).zip(to.chunks_mut(share * tile)) {
+                scope.spawn(move || {
+                    for (from, to) in from.chunks(file_tile).zip(to.chunks_mut(tile)) {
+                        tiles::lay_out(tensor.format, tensor.columns(), from, to);
+                    }
+                });
+            }
+        });
+        put((first * tile) as u64, to)?;
+    }
+    Ok(())
+}
+
+/// Does one upload of a plan: `put(offset, bytes)` for offsets from the upload's place in its buffer.
+pub fn upload<E: From<Error>>(
+    upload: &Upload,
+    file: &Gguf,
+    put: Put<E>,
+) -> std::result::Result<(), E> {
+    match &upload.source {
+        Source::Bytes(bytes) => put(upload.at, bytes),
+        Source::Matrix(name) => {
+            let missing = || Error::Model(format!("tensor {name} is missing"));
+            let tensor = file.tensor(name)?.ok_or_else(missing)?;
+            stream(&tensor, &mut |at, bytes| put(upload.at + at, bytes))
+        }
+    }
+}

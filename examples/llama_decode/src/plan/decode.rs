@@ -1,0 +1,291 @@
+//! The launches of one token.
+
+use std::f64::consts::LOG2_E;
+
+use super::layout::{NONE, Places};
+use super::{Limits, Machine, Step, Value};
+use crate::gguf::Tensor;
+use crate::model::{Config, Model, RopePairs};
+use crate::quant::Format;
+use crate::repack::{self, TILE_ROWS};
+
+/// What a row kernel does with its products: `Mode` of `rows.cu`.
+#[derive(Clone, Copy, PartialEq)]
+enum Mode {
+    Store = 0,
+    Add = 1,
+    Swiglu = 2,
+    Gated = 3,
+    Logits = 4,
+}
+
+/// The most warps of a block of the row kernels.
+const MAX_WARPS: u32 = 16;
+
+/// A product of up to three matrices with one vector.
+struct Product<'a> {
+    part: &'static str,
+    layer: Option<u32>,
+    matrices: Vec<(&'a Tensor<'a>, Value)>,
+    x: Value,
+    norm: Value,
+    out: Value,
+    mode: Mode,
+}
+
+/// Columns that a warp takes at a time.
+fn unit(format: Format) -> u32 {
+    match format {
+        Format::F32 => 128,
+        Format::F16 | Format::Bf16 => 256,
+        _ => 512,
+    }
+}
+
+/// Bytes of the activations in shared memory: `Activations` of `activations.h`.
+fn activation_bytes(format: Format, columns: u32) -> u32 {
+    let padded = columns.next_multiple_of(128);
+    match format {
+        Format::F32 | Format::F16 | Format::Bf16 => padded * 4 + padded / 128 * 8,
+        Format::Q6K => padded * 2 + padded / 16 * 8,
+        Format::Q4_0 | Format::Q8_0 | Format::Q4K | Format::Q5K => padded * 2 + padded / 32 * 8,
+    }
+}
+
+/// The place of a format in the list of `rows_mixed`.
+fn number(format: Format) -> u32 {
+    let order = [
+        Format::F32,
+        Format::F16,
+        Format::Bf16,
+        Format::Q4_0,
+        Format::Q8_0,
+        Format::Q4K,
+        Format::Q5K,
+        Format::Q6K,
+    ];
+    order.iter().position(|f| *f == format).expect("every format is listed") as u32
+}
+
+fn rows_kernel(format: Format) -> &'static str {
+    match format {
+        Format::F32 => "rows_f32",
+        Format::F16 => "rows_f16",
+        Format::Bf16 => "rows_bf16",
+        Format::Q4_0 => "rows_q4_0",
+        Format::Q8_0 => "rows_q8_0",
+        Format::Q4K => "rows_q4_k",
+        Format::Q5K => "rows_q5_k",
+        Format::Q6K => "rows_q6_k",
+    }
+}
+
+fn embed_kernel(format: Format) -> &'static str {
+    match format {
+        Format::F32 => "embed_f32",
+        Format::F16 => "embed_f16",
+        Format::Bf16 => "embed_bf16",
+        Format::Q4_0 => "embed_q4_0",
+        Format::Q8_0 => "embed_q8_0",
+        Format::Q4K => "embed_q4_k",
+        Format::Q5K => "embed_q5_k",
+        Format::Q6K => "embed_q6_k",
+    }
+}
+
+/// How many blocks share the positions of one KV head.
+pub(super) fn attention_splits(config: &Config, machine: &Machine, limits: &Limits) -> u32 {
+    let rows = config.kv_heads as u32 * query_groups(config);
+    (2 * machine.sms / rows).clamp(1, 64).min(limits.context.div_ceil(64))
+}
+
+/// A block of the attention kernels has up to four query heads of a KV head.
+fn query_groups(config: &Config) -> u32 {
+    (config.heads / config.kv_heads).div_ceil(4) as u32
+}
+
+/// Puts the launches of a token together.
+struct Builder<'a> {
+    config: &'a Config,
+    machine: &'a Machine,
+    places: &'a Places,
+    steps: Vec<Step>,
+}
+
+pub(super) fn token(
+    model: &Model,
+    machine: &Machine,
+    limits: &Limits,
+    places: &Places,
+) -> Vec<Step> {
+    let mut b = Builder { config: &model.config, machine, places, steps: Vec::new() };
+    b.embed(&model.embedding);
+    for (index, (layer, at)) in model.layers.iter().zip(&places.layers).enumerate() {
+        let number = Some(index as u32);
+        let product = |part, matrices, x, norm, out, mode| Product {
+            part,
+            layer: number,
+            matrices,
+            x,
+            norm,
+            out,
+            mode,
+        };
+        let qkv = [&layer.q, &layer.k, &layer.v].into_iter().zip(at.qkv).collect();
+        b.product(product("qkv", qkv, places.x, at.attention_norm, places.qkv, Mode::Store));
+        b.attention(index, limits);
+        let output = vec![(&layer.output, at.output)];
+        b.product(product("output", output, places.attended, NONE, places.x, Mode::Add));
+        let (gate, up) = ((&layer.gate, at.gate), (&layer.up, at.up));
+        let (x, norm, out) = (places.x, at.ffn_norm, places.gated);
+        if layer.gate.format == layer.up.format {
+            b.product(product("gate, up", vec![gate, up], x, norm, out, Mode::Swiglu));
+        } else {
+            b.product(product("gate", vec![gate], x, norm, out, Mode::Store));
+            b.product(product("up", vec![up], x, norm, out, Mode::Gated));
+        }
+        let down = vec![(&layer.down, at.down)];
+        b.product(product("down", down, places.gated, NONE, places.x, Mode::Add));
+    }
+    let head = b.product(Product {
+        part: "head",
+        layer: None,
+        matrices: vec![(&model.head, places.head)],
+        x: places.x,
+        norm: places.output_norm,
+        out: places.logits,
+        mode: Mode::Logits,
+    });
+    b.pick(head, limits);
+    b.steps
+}
+
+impl Builder<'_> {
+    fn step(
+        &mut self,
+        (part, layer): (&'static str, Option<u32>),
+        (module, kernel): (&'static str, &'static str),
+        grid: [u32; 3],
+        threads: u32,
+        args: Vec<Value>,
+    ) -> &mut Step {
+        let early = self.machine.sm >= 90;
+        let block = [threads, 1, 1];
+        self.steps.push(Step {
+            part,
+            layer,
+            module,
+            kernel,
+            grid,
+            block,
+            shared: 0,
+            args,
+            reads: 0,
+            early,
+        });
+        self.steps.last_mut().expect("one was just pushed")
+    }
+
+    fn embed(&mut self, table: &Tensor) {
+        let p = self.places;
+        let columns = table.columns() as u32;
+        let args = vec![p.state, p.x, p.history, p.embedding, Value::U32(columns)];
+        let blocks = columns.div_ceil(4 * 128);
+        let kernel = ("llama/token", embed_kernel(table.format));
+        self.step(("embedding", None), kernel, [blocks, 1, 1], 128, args).reads =
+            table.format.bytes(table.columns()) as u64;
+    }
+
+    /// Returns the number of blocks.
+    fn product(&mut self, product: Product) -> u32 {
+        let Product { part, layer, matrices, x, norm, out, mode } = product;
+        let formats: Vec<Format> = matrices.iter().map(|(tensor, _)| tensor.format).collect();
+        let mixed = formats.iter().any(|f| *f != formats[0]);
+        let columns = matrices[0].0.columns() as u32;
+        let each: Vec<u32> =
+            matrices.iter().map(|(tensor, _)| (tensor.rows() / TILE_ROWS) as u32).collect();
+        let tiles: u32 = each.iter().sum();
+
+        let units = formats.iter().map(|f| columns.div_ceil(unit(*f))).max().unwrap_or(1);
+        let split = units.min(MAX_WARPS);
+        // As many tiles to a block as leave no multiprocessor idle. SwiGLU wants pairs; blocks of several
+        // formats want each matrix to be whole blocks, which pairs are: rows are multiples of 32.
+        let pairs = mode == Mode::Swiglu;
+        let most = if mixed { 2 } else { MAX_WARPS };
+        let mut groups = (tiles / self.machine.sms).min(MAX_WARPS / split).clamp(1, most);
+        if pairs || mixed {
+            groups = (groups / 2 * 2).max(if pairs { 2 } else { 1 });
+        }
+        let split = split.min(MAX_WARPS / groups);
+        let warps = groups * split;
+        let resident = self.machine.sms * (MAX_WARPS / warps).max(1);
+        let turns = tiles.div_ceil(groups);
+        let blocks = if mixed { turns } else { turns.min(resident) };
+
+        let at = |i: usize| matrices.get(i).map_or(NONE, |(_, at)| *at);
+        let count = |i: usize| Value::U32(each.get(i).copied().unwrap_or(0));
+        let p = self.places;
+        let mut args =
+            vec![p.state, out, x, norm, at(0), at(1), at(2), count(0), count(1), count(2)];
+        args.extend([
+            Value::U32(columns),
+            Value::F32(self.config.eps),
+            Value::U32(mode as u32),
+            Value::U32(split),
+            p.best,
+        ]);
+        let mut kernel = rows_kernel(formats[0]);
+        if mixed {
+            kernel = "rows_mixed";
+            let codes = formats.iter().enumerate().map(|(i, f)| number(*f) << (4 * i));
+            args.push(Value::U32(codes.sum()));
+        }
+        let shared = formats.iter().map(|f| activation_bytes(*f, columns)).max().unwrap_or(0);
+        let shared = (shared + (32 + 2 * warps * TILE_ROWS as u32) * 4).max(warps * 32 * 8);
+        let step =
+            self.step((part, layer), ("llama/rows", kernel), [blocks, 1, 1], warps * 32, args);
+        step.shared = shared;
+        step.reads = matrices.iter().map(|(tensor, _)| repack::bytes(tensor)).sum();
+        blocks
+    }
+
+    fn attention(&mut self, layer: usize, limits: &Limits) {
+        let (c, p) = (self.config, self.places);
+        let at = &p.layers[layer];
+        let kernel = match c.head_size {
+            32 => "attention_32",
+            64 => "attention_64",
+            _ => "attention_128",
+        };
+        let halves = u32::from(c.rope_pairs == RopePairs::Halves);
+        // Scores are taken as powers of two.
+        let scale = (LOG2_E / (c.head_size as f64).sqrt()) as f32;
+        let args = vec![
+            p.state,
+            p.qkv,
+            at.keys,
+            at.values,
+            p.attended,
+            at.q_norm,
+            at.k_norm,
+            p.turns,
+            p.partial,
+            p.arrived,
+            Value::U32(c.heads as u32),
+            Value::U32(c.kv_heads as u32),
+            Value::U32(halves),
+            Value::F32(c.eps),
+            Value::F32(scale),
+        ];
+        let splits = attention_splits(c, self.machine, limits);
+        let grid = [splits, c.kv_heads as u32, query_groups(c)];
+        self.step(("attention", Some(layer as u32)), ("llama/attention", kernel), grid, 128, args);
+    }
+
+    fn pick(&mut self, blocks_of_head: u32, limits: &Limits) {
+        let p = self.places;
+        let count = Value::U32(blocks_of_head);
+        let args = vec![p.state, p.output, p.history, p.best, count, Value::U32(limits.ring)];
+        self.step(("next token", None), ("llama/token", "pick_likeliest"), [1, 1, 1], 256, args);
+    }
+}

@@ -1,0 +1,106 @@
+// The vector that a matrix is multiplied with, in shared memory, as the tensor cores take it.
+//
+// Weights of few bits go through the integer tensor cores. Each run of 32 activations becomes 16-bit integers with one
+// scale, and those are split into a plane of high bytes and one of low bytes: 256 * high + low. Their products with
+// 8-bit weights are summed exactly, so all that is lost is the rounding to 16 bits.
+// Weights of 16 bits go through the floating-point tensor cores: each activation is the sum of two 16-bit floats.
+
+#pragma once
+#include "common.h"
+
+enum class Kind { Bytes, BytesBy16, Half, Bfloat, Float };
+
+// Where things lie in dynamic shared memory. The host computes the same sizes.
+template <Kind kind>
+struct Activations {
+    static constexpr bool integer = kind == Kind::Bytes || kind == Kind::BytesBy16;
+    // Scales of integers: {scale, scale * sum of the integers} for each run of 32 or, BytesBy16, {scale, -32 * scale *
+    // sum} of each 16. Scales of halves: one for each run of 128.
+    static constexpr u32 run = kind == Kind::Bytes ? 32 : kind == Kind::BytesBy16 ? 16 : 128;
+
+    u8* values;
+    float2* scales;
+
+    static __device__ __forceinline__ u32 padded(u32 k) { return (k + 127) / 128 * 128; }
+    static __device__ __forceinline__ u32 value_bytes(u32 k) { return padded(k) * (integer ? 2 : 4); }
+    static __device__ __forceinline__ u32 bytes(u32 k) { return value_bytes(k) + padded(k) / run * 8; }
+
+    __device__ Activations(u8* shared, u32 k) : values(shared), scales((float2*)(shared + value_bytes(k))) {}
+
+    // Puts x, times the weights of the norm if there are any, into shared memory. Returns this thread's part of the
+    // sum of the squares of x.
+    __device__ float prepare(const float* x, const float* norm, u32 k) {
+        const u32 lane = threadIdx.x % 32;
+        float squares = 0;
+        // A warp takes 128 at a time, a lane four of them.
+        for (u32 at = threadIdx.x * 4; at < padded(k); at += blockDim.x * 4) {
+            float4 v = make_float4(0, 0, 0, 0);
+            if (at < k) {
+                // Past L1: a kernel that started early may find old lines there.
+                v = __ldcg((const float4*)(x + at));
+                squares += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
+                if (norm) {
+                    float4 w = __ldg((const float4*)(norm + at));
+                    v.x *= w.x, v.y *= w.y, v.z *= w.z, v.w *= w.w;
+                }
+            }
+            put(at, lane, v);
+        }
+        return squares;
+    }
+
+    __device__ __forceinline__ void put(u32 at, u32 lane, float4 v) {
+        if (kind == Kind::Float) {
+            *(float4*)(values + at * 4) = v;
+            return;
+        }
+        float most = fmaxf(fmaxf(fabsf(v.x), fabsf(v.y)), fmaxf(fabsf(v.z), fabsf(v.w)));
+        if (integer) {
+            most = max_of<8>(most);
+            const float scale = most * (1.0f / 32639), inverse = most > 0 ? 32639 / most : 0;
+            const i32 q[4] = {__float2int_rn(v.x * inverse), __float2int_rn(v.y * inverse), __float2int_rn(v.z * inverse),
+                              __float2int_rn(v.w * inverse)};
+            // With 128 added the high byte is that of q - low, low taken as signed.
+            const u32 low = __byte_perm(__byte_perm(q[0], q[1], 0x0040), __byte_perm(q[2], q[3], 0x0040), 0x5410);
+            const u32 high = __byte_perm(__byte_perm(q[0] + 128, q[1] + 128, 0x0051),
+                                         __byte_perm(q[2] + 128, q[3] + 128, 0x0051), 0x5410);
+            // Within 32: the fragment of lane t of four has bytes 4t.. and 16 + 4t.. side by side.
+            u8* to = values + at / 32 * 64 + at % 16 * 2 + at % 32 / 16 * 4;
+            *(u32*)to = high;
+            *(u32*)(to + 32) = low;
+            i32 sum = sum_of<4>(q[0] + q[1] + q[2] + q[3]);
+            if (kind == Kind::Bytes) {
+                sum += __shfl_xor_sync(0xffffffff, sum, 4);
+                if (lane % 8 == 0) scales[at / 32] = make_float2(scale, scale * sum);
+            } else {
+                if (lane % 4 == 0) scales[at / 16] = make_float2(scale, -32 * scale * sum);
+            }
+        } else {
+            most = max_of<32>(most);
+            // A power of two that keeps the largest below 2^15: dividing by it loses nothing.
+            const u32 exponent = __float_as_uint(most) >> 23;
+            const float scale = exponent > 14 ? __uint_as_float((exponent - 14) << 23) : 1.0f;
+            const float inverse = exponent > 14 ? __uint_as_float((268 - exponent) << 23) : 1.0f;
+            const u32 within = at % 16;
+            // Within 16: lane t of four has halves 2t, 2t + 1, 2t + 8 and 2t + 9 side by side.
+            u8* to = values + at / 16 * 64 + within % 8 / 2 * 8 + within / 8 * 4;
+            split(to, v.x * inverse, v.y * inverse);
+            split(to + 8, v.z * inverse, v.w * inverse);
+            if (lane == 0) scales[at / 128] = make_float2(scale, 0);
+        }
+    }
+
+    static __device__ __forceinline__ void split(u8* to, float a, float b) {
+        if (kind == Kind::Half) {
+            const half2 high = __floats2half2_rn(a, b);
+            const float2 back = __half22float2(high);
+            *(half2*)to = high;
+            *(half2*)(to + 32) = __floats2half2_rn(a - back.x, b - back.y);
+        } else {
+            const __nv_bfloat162 high = __floats2bfloat162_rn(a, b);
+            const float2 back = __bfloat1622float2(high);
+            *(__nv_bfloat162*)to = high;
+            *(__nv_bfloat162*)(to + 32) = __floats2bfloat162_rn(a - back.x, b - back.y);
+        }
+    }
+};
