@@ -53,26 +53,53 @@ pub(crate) struct KernelInner {
     max_threads: Option<u32>,
     required_block: Option<[u32; 3]>,
     cluster: Option<[u32; 3]>,
+    waits_itself: bool,
     _code: Arc<Block>,
 }
 
-/// Grid, block and dynamic shared memory of one launch.
+/// Grid, block and dynamic shared memory of one launch, and when it may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Launch {
     pub(crate) grid: [u32; 3],
     pub(crate) block: [u32; 3],
     pub(crate) shared: u32,
+    pub(crate) early: bool,
 }
 
 impl Launch {
     /// A launch of `grid` blocks of `block` threads each.
     pub fn new(grid: impl Into<Dim>, block: impl Into<Dim>) -> Launch {
-        Launch { grid: grid.into().0, block: block.into().0, shared: 0 }
+        Launch { grid: grid.into().0, block: block.into().0, shared: 0, early: false }
     }
 
     /// Dynamic shared memory of each block, in bytes.
     pub fn shared(mut self, bytes: u32) -> Launch {
         self.shared = bytes;
+        self
+    }
+
+    /// Lets the launch start before the one before it has ended: as soon as all of that one's
+    /// blocks have started and there is room for more. The kernel waits for it itself, with
+    /// `griddepcontrol.wait` in PTX, `cudaGridDependencySynchronize()` in CUDA C++. What it does
+    /// before its wait then costs no time: finding its place, loading weights, filling shared
+    /// memory.
+    ///
+    /// With this the caller of [`exec`](crate::Commands::exec) also promises that
+    /// * every block waits before it ends, and before it touches anything that an earlier launch of
+    ///   the queue writes, or writes anything that an earlier one touches;
+    /// * what it reads before its wait was there when the last launch began that is not early.
+    ///
+    /// Behind the wait all is as without this: the launch before has ended, and ordinary loads see
+    /// what it and those before it stored. The launch before needs nothing special, neither early
+    /// itself nor `griddepcontrol.launch_dependents`, which changes nothing here. What comes after
+    /// the launch waits until it has ended, unless that is early too.
+    ///
+    /// It is a permission: where nothing can start early the launch waits as any other does. So it
+    /// is on GPUs before Hopper, for the first launch of a submission or recording, within
+    /// [`concurrently`](crate::Commands::concurrently), and behind any command other than a launch
+    /// or a signal. On Hopper a kernel whose code has no such wait is refused.
+    pub fn early(mut self) -> Launch {
+        self.early = true;
         self
     }
 }
@@ -248,9 +275,21 @@ fn load_kernel(
             max_threads: kernel.max_threads,
             required_block: kernel.required_block,
             cluster: kernel.required_cluster,
+            waits_itself: waits_itself(&cubin.sections[kernel.code.0].content),
             _code: block.clone(),
         }),
     })
+}
+
+/// Whether code waits for the launch before it where it chooses to: by `ACQBULK`, which is
+/// `griddepcontrol.wait` in PTX.
+fn waits_itself(code: &Content<'_>) -> bool {
+    const INSTRUCTION_BYTES: usize = 16;
+    const OPCODE: u16 = 0xfff;
+    const ACQBULK: u16 = 0x82e;
+    let Content::Bytes(code) = code else { return false };
+    let mut instructions = code.chunks_exact(INSTRUCTION_BYTES);
+    instructions.any(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]) & OPCODE == ACQBULK)
 }
 
 impl Kernel {
@@ -320,6 +359,12 @@ impl Kernel {
                     launch.grid
                 ));
             }
+        }
+        if launch.early && kernel.template.fields().early.is_some() && !kernel.waits_itself {
+            return self.refuse(
+                "it is launched early and has no griddepcontrol.wait to wait for the launch before it"
+                    .to_owned(),
+            );
         }
         // Where the compiler has not counted the system's own part, it comes on top.
         let reserved = qmd::RESERVED_SHARED - kernel.reserved_shared.min(qmd::RESERVED_SHARED);

@@ -34,11 +34,12 @@ pub(crate) struct Fields {
     bank_shift: u32,
     cluster: Option<Cluster>,
     pub(crate) membar: QmdField,
-    /// The membar of a launch that does nothing at its end but start another.
-    chained_membar: u32,
+    /// What a launch has that does nothing at its end but start another.
+    chained: &'static [(QmdField, u32)],
     invalidate: &'static [QmdField],
     pub(crate) dependent: Dependent,
     pub(crate) release: Release,
+    pub(crate) early: Option<Early>,
 }
 
 /// One constant bank's fields.
@@ -71,6 +72,20 @@ pub(crate) struct Release {
     pub(crate) payload_64: QmdField,
     pub(crate) membar: QmdField,
     pub(crate) structure: QmdField,
+}
+
+/// The fields that let a launch start ahead of the end of the one before it, and have its kernel
+/// wait for that end where it asks for it.
+///
+/// A latch is a number: closed while a launch runs that arrives at it, open otherwise. A kernel's
+/// wait ends when the latch is open that its own launch waits on; with none it waits for nothing.
+pub(crate) struct Early {
+    /// Of the launch before.
+    before: &'static [(QmdField, u32)],
+    arrives_at: QmdField,
+    /// Of the launch that starts early.
+    after: &'static [(QmdField, u32)],
+    waits_on: QmdField,
 }
 
 /// Orin, and every other Ampere and Ada.
@@ -109,7 +124,7 @@ pub(crate) static V03: Fields = Fields {
     bank_shift: 0,
     cluster: None,
     membar: v3::CWD_MEMBAR_TYPE,
-    chained_membar: v3::CWD_MEMBAR_TYPE_L1_SYSMEMBAR,
+    chained: &[],
     invalidate: &[
         v3::INVALIDATE_TEXTURE_HEADER_CACHE,
         v3::INVALIDATE_TEXTURE_SAMPLER_CACHE,
@@ -130,6 +145,7 @@ pub(crate) static V03: Fields = Fields {
         membar: v3::RELEASE0_MEMBAR_TYPE,
         structure: v3::RELEASE0_STRUCTURE_SIZE,
     },
+    early: None,
 };
 
 /// Hopper.
@@ -173,10 +189,13 @@ pub(crate) static V04: Fields = Fields {
         size: [v4::GPC_CGA_WIDTH, v4::GPC_CGA_HEIGHT, v4::GPC_CGA_DEPTH],
     }),
     membar: v4::CWD_MEMBAR_TYPE,
-    // The next launch invalidates its caches and reads what lies in L2, and the membar of the
-    // chain's last one covers the stores of all. docs/launch-ordering.md has the proof and what it
-    // saves.
-    chained_membar: v4::CWD_MEMBAR_TYPE_L1_NONE,
+    // The next launch must find the stores in L2, no more, and may be got ready meanwhile; the
+    // membar of the chain's last one shows the stores of all to the system. With no membar at all
+    // stores are overtaken where traffic is heavy: docs/launch-ordering.md.
+    chained: &[
+        (v4::CWD_MEMBAR_TYPE, v4::CWD_MEMBAR_TYPE_L1_MEMBAR),
+        (v4::CWD_MEMBAR_TASK_CHASING_ENABLE, v4::CWD_MEMBAR_TASK_CHASING_ENABLE_TRUE),
+    ],
     invalidate: &[
         v4::INVALIDATE_TEXTURE_HEADER_CACHE,
         v4::INVALIDATE_TEXTURE_SAMPLER_CACHE,
@@ -197,6 +216,21 @@ pub(crate) static V04: Fields = Fields {
         membar: v4::RELEASE_MEMBAR_TYPE(0),
         structure: v4::RELEASE_STRUCTURE_SIZE(0),
     },
+    early: Some(Early {
+        before: &[
+            // Rather than when its kernel says so: then it need not say so.
+            (v4::PRE_EXIT_AT_LAST_CTA_LAUNCH, v4::PRE_EXIT_AT_LAST_CTA_LAUNCH_TRUE),
+            (v4::ARRIVE_AT_LATCH_VALID, 1),
+        ],
+        arrives_at: v4::ARRIVE_AT_LATCH_ID,
+        after: &[
+            (v4::WAIT_ON_LATCH_VALID, 1),
+            // Other launches have filled the caches since this one started.
+            (v4::LATCH_ACQUIRE_INVALIDATE_SHADER_DATA_CACHE, 1),
+            (v4::LATCH_ACQUIRE_INVALIDATE_TEXTURE_DATA_CACHE, 1),
+        ],
+        waits_on: v4::WAIT_ON_LATCH_ID,
+    }),
 };
 
 /// What a kernel needs of every launch.
@@ -322,13 +356,33 @@ impl Descriptor {
     /// Has the launch start another one when it has ended.
     pub(crate) fn start_next(&mut self, next: GpuVa) {
         if !self.is_set(self.fields.release.enable) {
-            self.set(self.fields.membar, self.fields.chained_membar);
+            for (field, value) in self.fields.chained {
+                self.set(*field, *value);
+            }
         }
         let dependent = &self.fields.dependent;
         self.set(dependent.pointer, (next.get() >> 8) as u32);
         self.set(dependent.action, v3::DEPENDENT_QMD0_ACTION_QMD_SCHEDULE);
         self.set(dependent.prefetch, v3::DEPENDENT_QMD0_PREFETCH_TRUE);
         self.set(dependent.enable, v3::DEPENDENT_QMD0_ENABLE_TRUE);
+    }
+
+    /// Lets the next launch, which this one starts, start early. This descriptor lies at `own`.
+    pub(crate) fn let_next_be_early(&mut self, own: GpuVa) {
+        let Some(early) = &self.fields.early else { return };
+        self.set(early.arrives_at, latch(own));
+        for (field, value) in early.before {
+            self.set(*field, *value);
+        }
+    }
+
+    /// Has the kernel's own wait end when the launch has ended whose descriptor lies at `before`.
+    pub(crate) fn wait_for(&mut self, before: GpuVa) {
+        let Some(early) = &self.fields.early else { return };
+        self.set(early.waits_on, latch(before));
+        for (field, value) in early.after {
+            self.set(*field, *value);
+        }
     }
 
     pub(crate) fn set(&mut self, field: QmdField, value: u32) {
@@ -354,6 +408,12 @@ impl Descriptor {
         self.set(low, value as u32);
         self.set(high, (value >> 32) as u32);
     }
+}
+
+/// The latch of a launch, by where its descriptor lies: no other launch that runs meanwhile has the
+/// same. With a number used twice they would wait for each other for ever.
+fn latch(descriptor: GpuVa) -> u32 {
+    (descriptor.get() >> 8) as u32
 }
 
 /// Shared memory of one launch.

@@ -25,7 +25,7 @@ pub(super) struct Kernels {
     /// The launch that the next one can be chained to.
     pub(super) tail: Option<Tail>,
     /// Kernels were launched that the host has not waited for.
-    running: bool,
+    pub(super) running: bool,
     group: Group,
     /// The heap's count of modules when the caches were last invalidated.
     modules_seen: u64,
@@ -82,6 +82,7 @@ impl Group {
 pub(super) struct Tail {
     descriptor: Descriptor,
     at: *mut u32,
+    va: GpuVa,
     released: bool,
 }
 
@@ -104,14 +105,18 @@ impl Tail {
         }
     }
 
-    /// Has the launch start another one when it has ended.
-    fn start(&mut self, next: GpuVa) {
+    /// Has the launch start another one when it has ended, or ahead of that.
+    fn start(&mut self, next: GpuVa, early: bool) {
+        let before = self.descriptor.clone();
         self.descriptor.start_next(next);
-        let fields = self.descriptor.fields();
-        let dependent = &fields.dependent;
-        let starts = [dependent.pointer, dependent.enable, dependent.action, dependent.prefetch];
-        for field in starts.into_iter().chain([fields.membar]) {
-            self.write(field);
+        if early {
+            self.descriptor.let_next_be_early(self.va);
+        }
+        for (at, word) in self.descriptor.words().iter().enumerate() {
+            if *word != before.words()[at] {
+                // SAFETY: inside the descriptor, which the GPU does not know of yet.
+                unsafe { self.at.add(at).write_volatile(*word) };
+            }
         }
     }
 
@@ -137,6 +142,10 @@ impl Queue {
         let (at, va) = kernels.data.here();
         kernels.data.take(words);
         prepared.place(va);
+        let early = prepared.launch.early;
+        if let Some(tail) = kernels.tail.as_ref().filter(|_| early) {
+            prepared.descriptor.wait_for(tail.va);
+        }
         for (i, word) in prepared.descriptor.words().iter().enumerate() {
             // SAFETY: `make_data_space` has seen the words to be free and in one piece.
             unsafe { at.add(i).write_volatile(*word) };
@@ -148,7 +157,7 @@ impl Queue {
         });
 
         match &mut kernels.tail {
-            Some(tail) => tail.start(va),
+            Some(tail) => tail.start(va, early),
             None => {
                 let mut sink = self.commands.cursor();
                 let waits = kernels.running && kernels.group != Group::Goes;
@@ -158,7 +167,7 @@ impl Queue {
                 encode::launch(&mut sink, va.get());
             }
         }
-        let tail = Tail { descriptor: prepared.descriptor, at, released: false };
+        let tail = Tail { descriptor: prepared.descriptor, at, va, released: false };
         kernels.tail = (kernels.group == Group::None).then_some(tail);
         kernels.group = kernels.group.goes_on();
         kernels.running = true;

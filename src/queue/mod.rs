@@ -111,6 +111,9 @@ impl Queue {
         let value = self.channel.next();
         self.channel.progress().encoded_up_to(value);
         let (segment, words) = recording.prepare(value, idle);
+        if let (Some(kernels), Some(_)) = (&mut self.kernels, recording.local_bytes()) {
+            kernels.running = true;
+        }
         self.send(value, segment, words);
         Ok(self.ticket())
     }

@@ -52,6 +52,7 @@ struct Launched {
     args: Vec<(usize, Half, Operand)>,
     local_bytes: u32,
     released: bool,
+    early: bool,
 }
 
 /// A word, or some bits of one, that a slot's value fills.
@@ -246,8 +247,14 @@ impl Recorder {
                 }
                 None => debug_assert!(i > 0, "the first launch is the host's"),
             }
-            if self.launches.get(i + 1).is_some_and(|next| next.by_host.is_none()) {
+            if launch.early && launch.by_host.is_none() {
+                descriptor.wait_for(address(places[i - 1]));
+            }
+            if let Some(next) = self.launches.get(i + 1).filter(|next| next.by_host.is_none()) {
                 descriptor.start_next(address(places[i + 1]));
+                if next.early {
+                    descriptor.let_next_be_early(address(*place));
+                }
             }
             image[*place..*place + descriptor.words().len()].copy_from_slice(descriptor.words());
         }
@@ -321,6 +328,7 @@ impl Target for Recorder {
         self.launches.push(Launched {
             bytes: prepared.bytes(),
             local_bytes: prepared.kernel.inner.local_bytes,
+            early: prepared.launch.early,
             descriptor: prepared.descriptor,
             bank,
             by_host,

@@ -79,6 +79,89 @@ pub fn a_chain_of_230(device: &Device) -> Result<()> {
     Ok(())
 }
 
+/// Launches that may start before the one before them has ended, among others that may not, and
+/// with a signal among them: their order stays. Behind each kernel's wait an element comes from
+/// another multiprocessor.
+pub fn early_launches_keep_their_order(device: &Device) -> Result<()> {
+    let plain = module!(device, "vector")?.kernel("add_one")?;
+    // Before Hopper no kernel can wait by itself, nor need it.
+    let early = match device.info().sm {
+        90 => Module::load(device, include_bytes!("../../ptx/sm_90/early.cubin"))?
+            .kernel("add_one_early")?,
+        _ => plain.clone(),
+    };
+    let mut queue = device.compute_queue()?;
+    let n = 4_000;
+    let (a, b) =
+        (device.alloc_in::<u32>(Memory::Host, n)?, device.alloc_in::<u32>(Memory::Host, n)?);
+    let half_way = device.timeline()?;
+    const PAIRS: u64 = 20;
+    let launch = |block: u32| Launch::new((n as u32).div_ceil(block), block);
+    let (there, back) = (args![&b, &a, n as u32], args![&a, &b, n as u32]);
+    let mut recorder = queue.record();
+    let passed = recorder.value_slot(0)?;
+    for pair in 0..PAIRS {
+        // SAFETY: both buffers have the `n` elements that the kernels read and write, and the
+        // early ones wait before they do.
+        unsafe {
+            recorder.exec(&early, &launch(64).early(), &there)?;
+            recorder.exec(&early, &launch(96).early(), &back)?;
+            if pair == PAIRS / 2 {
+                recorder.signal(&half_way, passed)?;
+            }
+            recorder.exec(&early, &launch(64).early(), &there)?;
+            recorder.exec(&plain, &launch(96), &back)?;
+        }
+    }
+    let mut recording = recorder.finish()?;
+    const REPLAYS: u64 = 5;
+    for replay in 1..=REPLAYS {
+        recording.set_value(passed, replay)?;
+        queue.replay(&mut recording)?;
+    }
+    for pair in 0..PAIRS {
+        // SAFETY: as above.
+        unsafe {
+            queue.exec(&plain, &launch(64), &there)?;
+            queue.exec(&early, &launch(96).early(), &back)?;
+            if pair == PAIRS / 2 {
+                queue.signal(&half_way, REPLAYS + 1)?;
+            }
+            queue.exec(&early, &launch(64).early(), &there)?;
+            queue.exec(&early, &launch(96).early(), &back)?;
+        }
+    }
+    queue.submit()?.wait(SOON)?;
+    assert_eq!(half_way.value(), REPLAYS + 1);
+    let all = (REPLAYS + 1) * PAIRS * 4;
+    let wrong = a.to_vec()?.iter().filter(|element| u64::from(**element) != all).count();
+    assert_eq!(wrong, 0, "elements that are not {all}; the first is {}", a.get(0)?);
+    Ok(())
+}
+
+/// The kernel stores long after the next one has started: a wait that waits for nothing shows.
+pub fn an_early_launch_waits_for_a_slow_one(device: &Device) -> Result<()> {
+    if device.info().sm != 90 {
+        println!("no kernel waits by itself before Hopper: nothing to test");
+        return Ok(());
+    }
+    let module = Module::load(device, include_bytes!("../../ptx/sm_90/early.cubin"))?;
+    let kernel = module.kernel("increment_slowly")?;
+    let mut queue = device.compute_queue()?;
+    let word = device.alloc_in::<u32>(Memory::Host, 1)?;
+    for _ in 0..100 {
+        // SAFETY: the kernel waits, and then touches the one word.
+        unsafe { queue.exec(&kernel, &Launch::new(1, 1).early(), &args![&word, 20_000u64])? };
+    }
+    queue.submit()?.wait(SOON)?;
+    assert_eq!(word.get(0)?, 100);
+    let plain = module!(device, "word")?.kernel("increment")?;
+    // SAFETY: it is refused.
+    let refused = unsafe { queue.exec(&plain, &Launch::new(1, 1).early(), &args![&word]) };
+    assert!(refused.unwrap_err().to_string().contains("griddepcontrol.wait"));
+    Ok(())
+}
+
 pub fn geometry_as_the_kernel_sees_it(device: &Device) -> Result<()> {
     let kernel = module!(device, "word")?.kernel("count_threads")?;
     let mut queue = device.compute_queue()?;

@@ -88,6 +88,8 @@ cases! {
         vector_add
         two_kernels_a_hundred_times
         a_chain_of_230
+        early_launches_keep_their_order
+        an_early_launch_waits_for_a_slow_one
         geometry_as_the_kernel_sees_it
         recorded_arguments_change
         recorded_signals_around_kernels

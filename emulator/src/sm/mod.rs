@@ -20,7 +20,10 @@ mod table;
 mod tests;
 
 pub use decode::{Decoded, Illegal, decode};
-pub use exec::{Block, Fault, FaultKind, GlobalMemory, Launch, MemoryFault, Order, Outcome, Span};
+pub use exec::{
+    Access, Block, Fault, FaultKind, GlobalMemory, Launch, MemoryFault, Order, Outcome, Scope,
+    Span, Verb, Watch, Who,
+};
 pub use program::Program;
 pub use table::forms;
 

@@ -4,6 +4,7 @@ use super::fault::{Fault, FaultKind, Trap};
 use super::global::{GlobalMemory, Span};
 use super::hot::{self, Stop};
 use super::warp::{On, Warp};
+use super::watched::Watch;
 use crate::sm::op::BARRIERS;
 use crate::sm::program::Program;
 
@@ -223,7 +224,7 @@ impl<'a> Block<'a> {
                 Stop::Trap(trap) => return self.fault(at, *trap),
             }
             if touched != 0 {
-                self.complete(touched);
+                self.complete(touched, memory.watch());
             }
         }
     }
@@ -233,7 +234,7 @@ impl<'a> Block<'a> {
     }
 
     /// Frees who waits at the named barriers of `touched` that are complete.
-    fn complete(&mut self, touched: u32) {
+    fn complete(&mut self, touched: u32, watch: Option<&dyn Watch>) {
         for id in 0..BARRIERS as u8 {
             let named = &mut self.named[id as usize];
             if touched >> id & 1 == 0 || !named.complete(&self.live) {
@@ -243,6 +244,9 @@ impl<'a> Block<'a> {
             let count = named.count_true;
             let yes = if named.all { count == come } else { count > 0 };
             *named = Named::default();
+            if let Some(watch) = watch {
+                watch.opens(self.launch.index, id.into());
+            }
             for warp in &mut self.warps {
                 if warp.arrived(On::Named(id)) != 0 {
                     warp.reduced = (count, yes);

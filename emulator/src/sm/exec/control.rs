@@ -234,17 +234,22 @@ fn warp_sync(w: &mut Warp, mask: Given, exec: u32) -> Step<Flow> {
     Ok(Flow::Moved)
 }
 
+/// Which barrier of the block an instruction names.
+pub(super) fn barrier_id(w: &Warp, id: Given, exec: u32) -> u32 {
+    match id {
+        Given::Number(n) => n,
+        // Only an instruction of its own reaches the cluster barrier.
+        Given::Reg(_) => given(w, id, exec) & 15,
+    }
+}
+
 fn barrier(
     w: &mut Warp,
     e: &mut Shared,
     (mode, id, count, from): (BarrierMode, Given, Given, Pred),
     exec: u32,
 ) -> Step<Flow> {
-    let id = match id {
-        Given::Number(n) => n,
-        // Only an instruction of its own reaches the cluster barrier.
-        Given::Reg(_) => given(w, id, exec) & 15,
-    };
+    let id = barrier_id(w, id, exec);
     let needed = given(w, count, exec);
     if id >= e.launch.barriers.min(16) && id != CLUSTER_BARRIER {
         return trap(FaultKind::Barrier { id, allocated: e.launch.barriers });

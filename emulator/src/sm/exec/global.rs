@@ -1,5 +1,6 @@
 //! Global memory as a block sees it: stretches of host memory at GPU addresses.
 
+use super::watched::Watch;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
@@ -64,6 +65,12 @@ pub enum MemoryFault {
 pub trait GlobalMemory {
     /// The longest convenient stretch of memory around an address. The block keeps it while it runs.
     fn span(&self, address: u64) -> Result<Span<'_>, MemoryFault>;
+
+    /// Who wants to hear of every access of the block. Asked at each turn of a warp; the spans of a
+    /// watched block are forgotten around every access to global memory.
+    fn watch(&self) -> Option<&dyn Watch> {
+        None
+    }
 }
 
 /// A stretch of GPU addresses and the host memory behind it, shared with everything else that uses that

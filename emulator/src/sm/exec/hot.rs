@@ -7,7 +7,7 @@
 use super::block::{Shared, draw};
 use super::fault::{FaultKind, Step, Trap, lane_trap, trap};
 use super::warp::{Group, Warp};
-use super::{general, memory};
+use super::{general, memory, watched};
 use crate::sm::meaning::{float, half, integer};
 use crate::sm::op::*;
 use crate::sm::program::PAGE;
@@ -30,8 +30,29 @@ pub(crate) enum Flow {
     Yield,
 }
 
+/// Who hears of every instruction: see [`super::watched`].
+pub(crate) trait Hook {
+    /// The lanes of `exec` are about to run it.
+    fn before(&mut self, w: &Warp, e: &mut Shared, inst: &Inst, exec: u32);
+    /// They have.
+    fn after(&mut self, e: &mut Shared);
+}
+
+/// The hook of ordinary runs, of which the compiler leaves nothing.
+struct Nobody;
+
+impl Hook for Nobody {
+    #[inline(always)]
+    fn before(&mut self, _: &Warp, _: &mut Shared, _: &Inst, _: u32) {}
+    #[inline(always)]
+    fn after(&mut self, _: &mut Shared) {}
+}
+
 /// Runs a warp for about `turn` instructions.
 pub(crate) fn run(warp: &mut Warp, shared: &mut Shared, turn: u64) -> Stop {
+    if let Some(watch) = shared.memory.watch() {
+        return watched::run(warp, shared, turn, watch);
+    }
     #[cfg(target_arch = "x86_64")]
     if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
         // SAFETY: the processor has both features.
@@ -48,14 +69,19 @@ unsafe fn run_avx2(warp: &mut Warp, shared: &mut Shared, turn: u64) -> Stop {
 
 #[inline(always)]
 fn run_here(w: &mut Warp, e: &mut Shared, turn: u64) -> Stop {
-    match steps(w, e, turn) {
+    run_with(w, e, turn, &mut Nobody)
+}
+
+#[inline(always)]
+pub(super) fn run_with(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Stop {
+    match steps(w, e, turn, hook) {
         Ok(()) => Stop::Turn,
         Err(trap) => Stop::Trap(trap),
     }
 }
 
 #[inline(always)]
-fn steps(w: &mut Warp, e: &mut Shared, turn: u64) -> Step<()> {
+fn steps(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Step<()> {
     let end = e.clock + turn;
     let allocated = e.launch.registers.min(u32::from(ZERO)) as u16;
     let program = e.program;
@@ -87,7 +113,10 @@ fn steps(w: &mut Warp, e: &mut Shared, turn: u64) -> Step<()> {
             if inst.registers > allocated {
                 return trap(FaultKind::Register { allocated: e.launch.registers });
             }
-            match step(w, e, inst, exec)? {
+            hook.before(w, e, inst, exec);
+            let flow = step(w, e, inst, exec)?;
+            hook.after(e);
+            match flow {
                 Flow::Next => w.now.pc += 1,
                 Flow::Moved => {
                     if w.now.mask == 0 {

@@ -154,10 +154,6 @@ fn place<'m>(
     if address % u64::from(bytes) != 0 {
         return lane_trap(FaultKind::Misaligned { bytes }, lane, address);
     }
-    let inside = |window: u64| {
-        let offset = address.wrapping_sub(window);
-        (window != 0 && offset < WINDOW).then_some(offset)
-    };
     match access.space {
         Space::Shared => shared_offset(e, lane, address, bytes).map(Place::Shared),
         Space::Local => local_offset(w, e, lane, address, bytes).map(Place::Local),
@@ -166,9 +162,9 @@ fn place<'m>(
             Ok(Place::Global(span, address - span.base()))
         }
         Space::Generic => {
-            if let Some(offset) = inside(e.launch.shared_window) {
+            if let Some(offset) = inside_window(e.launch.shared_window, address) {
                 shared_offset(e, lane, offset, bytes).map(Place::Shared)
-            } else if let Some(offset) = inside(e.launch.local_window) {
+            } else if let Some(offset) = inside_window(e.launch.local_window, address) {
                 local_offset(w, e, lane, offset, bytes).map(Place::Local)
             } else {
                 let span = span(e, address, bytes, lane)?;
@@ -176,6 +172,12 @@ fn place<'m>(
             }
         }
     }
+}
+
+/// The offset of a generic address in a window that is set.
+pub(super) fn inside_window(window: u64, address: u64) -> Option<u64> {
+    let offset = address.wrapping_sub(window);
+    (window != 0 && offset < WINDOW).then_some(offset)
 }
 
 fn shared_offset(e: &Shared, lane: usize, address: u64, bytes: u32) -> Step<usize> {
@@ -273,7 +275,7 @@ fn store(
 }
 
 /// The addresses of an access in any memory, of all lanes.
-fn all_addresses(w: &Warp, at: Address, space: Space) -> [u64; 32] {
+pub(super) fn all_addresses(w: &Warp, at: Address, space: Space) -> [u64; 32] {
     match space {
         Space::Global | Space::Generic => addresses(w, at),
         Space::Shared | Space::Local => {
@@ -395,8 +397,7 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
         Op::QuerySpace { d, p, base, offset, space } => {
             let at = Address { base, uniform: UZERO, scale: 0, offset };
             let addresses = addresses(w, at);
-            let within =
-                |address: u64, window: u64| window != 0 && address.wrapping_sub(window) < WINDOW;
+            let within = |address, window| inside_window(window, address).is_some();
             let mask = (0..32).fold(0, |mask, lane| {
                 let shared = within(addresses[lane], e.launch.shared_window);
                 let local = within(addresses[lane], e.launch.local_window);

@@ -12,7 +12,9 @@ mod packed;
 mod tensor;
 mod uniform;
 mod warp;
+mod watched;
 
 pub use block::{Block, Launch, Order, Outcome};
 pub use fault::{Fault, FaultKind};
 pub use global::{GlobalMemory, MemoryFault, Span};
+pub use watched::{Access, Scope, Verb, Watch, Who};

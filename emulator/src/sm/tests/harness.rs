@@ -261,7 +261,7 @@ impl Kernel {
     }
 
     /// Runs the whole grid and returns how many instructions that took.
-    pub(super) fn run(&self, arena: &Arena, set: &Set) -> Result<u64, Box<Fault>> {
+    pub(super) fn run(&self, memory: &dyn GlobalMemory, set: &Set) -> Result<u64, Box<Fault>> {
         let banks = self.banks(set);
         let banks: Vec<&[u8]> = banks.iter().map(Vec::as_slice).collect();
         let mut total = 0;
@@ -270,7 +270,7 @@ impl Kernel {
                 for x in 0..set.grid[0] {
                     let launch = self.launch(set, [x, y, z], &banks);
                     let mut block = Block::new(&self.program, launch, set.order);
-                    match block.run(arena, set.budget) {
+                    match block.run(memory, set.budget) {
                         Outcome::Done => total += block.instructions(),
                         Outcome::Fault(fault) => return Err(fault),
                         Outcome::Budget => panic!("{} does not end", self.name),

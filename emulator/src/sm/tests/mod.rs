@@ -5,3 +5,4 @@ mod harness;
 mod instructions;
 mod kernels;
 mod mutants;
+mod watched;
