@@ -108,7 +108,10 @@ impl Tail {
     /// Has the launch start another one when it has ended, or ahead of that.
     fn start(&mut self, next: GpuVa, early: bool) {
         let before = self.descriptor.clone();
-        self.descriptor.start_next(self.va, next, early);
+        self.descriptor.start_next(next);
+        if early {
+            self.descriptor.let_next_be_early(self.va);
+        }
         for (at, word) in self.descriptor.words().iter().enumerate() {
             if *word != before.words()[at] {
                 // SAFETY: inside the descriptor, which the GPU does not know of yet.
@@ -139,8 +142,8 @@ impl Queue {
         let (at, va) = kernels.data.here();
         kernels.data.take(words);
         prepared.place(va);
-        if let Some(tail) = &kernels.tail {
-            prepared.follow();
+        let early = prepared.launch.early;
+        if let Some(tail) = kernels.tail.as_ref().filter(|_| early) {
             prepared.descriptor.wait_for(tail.va);
         }
         for (i, word) in prepared.descriptor.words().iter().enumerate() {
@@ -154,7 +157,7 @@ impl Queue {
         });
 
         match &mut kernels.tail {
-            Some(tail) => tail.start(va, prepared.launch.early),
+            Some(tail) => tail.start(va, early),
             None => {
                 let mut sink = self.commands.cursor();
                 let waits = kernels.running && kernels.group != Group::Goes;

@@ -25,18 +25,15 @@ pub(crate) struct Cubins {
     pub(crate) vector: &'static [u8],
     pub(crate) reduce: &'static [u8],
     pub(crate) time: &'static [u8],
-    /// Kernels that wait for the one before themselves, where the GPU has such.
-    pub(crate) early: Option<&'static [u8]>,
 }
 
 macro_rules! cubins {
-    ($sm:literal, $early:expr) => {
+    ($sm:literal) => {
         Cubins {
             word: include_bytes!(concat!("../../../ptx/", $sm, "/word.cubin")),
             vector: include_bytes!(concat!("../../../ptx/", $sm, "/vector.cubin")),
             reduce: include_bytes!(concat!("../../../ptx/", $sm, "/reduce.cubin")),
             time: include_bytes!(concat!("../../../ptx/", $sm, "/time.cubin")),
-            early: $early,
         }
     };
 }
@@ -48,8 +45,8 @@ impl Cubins {
 
     pub(crate) fn for_sm(sm: u32) -> Cubins {
         match sm {
-            90 => cubins!("sm_90", Some(include_bytes!("../../../ptx/sm_90/early.cubin"))),
-            _ => cubins!("sm_87", None),
+            90 => cubins!("sm_90"),
+            _ => cubins!("sm_87"),
         }
     }
 }
