@@ -265,7 +265,8 @@ pub fn write(shape: &Shape, mix: Mix, seed: u64, out: &mut impl Write) -> io::Re
     header.write(out, |entry, out| fill::tensor(shape, entry, &mut random, out))
 }
 
-fn header(shape: &Shape, mix: Mix) -> Header {
+/// Everything of the file but its weights.
+pub(crate) fn header(shape: &Shape, mix: Mix) -> Header {
     let mut header = Header::default();
     keys(&mut header, shape);
     vocabulary::keys(&mut header, shape);

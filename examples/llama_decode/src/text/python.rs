@@ -1,0 +1,66 @@
+//! What chat templates expect of the Python program that they are written for.
+
+use minijinja::value::Kwargs;
+use minijinja::{Environment, Error, ErrorKind, Value};
+use serde::Serialize;
+use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
+use std::io::{self, Write};
+
+/// Adds the functions, filters and methods of strings, lists and maps.
+pub(super) fn teach(environment: &mut Environment<'_>) {
+    environment.set_unknown_method_callback(minijinja_contrib::pycompat::unknown_method_callback);
+    environment.add_function("raise_exception", |message: String| -> Result<Value, Error> {
+        Err(Error::new(ErrorKind::InvalidOperation, message))
+    });
+    environment.add_function("strftime_now", |format: String| {
+        jiff::fmt::strtime::format(format, &jiff::Zoned::now()).map_err(invalid)
+    });
+    environment.add_filter("tojson", tojson);
+}
+
+fn invalid(error: impl std::fmt::Display) -> Error {
+    Error::new(ErrorKind::InvalidOperation, error.to_string())
+}
+
+/// JSON as Python writes it: blanks after commas and colons, and nothing escaped for web pages.
+fn tojson(value: Value, options: Kwargs) -> Result<Value, Error> {
+    let indent: Option<usize> = options.get("indent")?;
+    // Accepted and without effect: characters are written as they are.
+    let _: Option<bool> = options.get("ensure_ascii")?;
+    options.assert_all_used()?;
+    let mut json = Vec::new();
+    match indent {
+        // More than anyone writes; a template must not ask for gigabytes.
+        Some(width) => {
+            let blanks = " ".repeat(width.min(16));
+            let pretty = PrettyFormatter::with_indent(blanks.as_bytes());
+            value.serialize(&mut Serializer::with_formatter(&mut json, pretty))
+        }
+        None => value.serialize(&mut Serializer::with_formatter(&mut json, OneLine)),
+    }
+    .map_err(invalid)?;
+    String::from_utf8(json).map(Value::from_safe_string).map_err(invalid)
+}
+
+/// `{"a": 1, "b": [2, 3]}`
+struct OneLine;
+
+impl OneLine {
+    fn separate<W: Write + ?Sized>(out: &mut W, first: bool) -> io::Result<()> {
+        if first { Ok(()) } else { out.write_all(b", ") }
+    }
+}
+
+impl Formatter for OneLine {
+    fn begin_array_value<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        OneLine::separate(out, first)
+    }
+
+    fn begin_object_key<W: Write + ?Sized>(&mut self, out: &mut W, first: bool) -> io::Result<()> {
+        OneLine::separate(out, first)
+    }
+
+    fn begin_object_value<W: Write + ?Sized>(&mut self, out: &mut W) -> io::Result<()> {
+        out.write_all(b": ")
+    }
+}
