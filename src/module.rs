@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use crate::addr::GpuRange;
+use crate::addr::{GpuRange, GpuVa};
 use crate::cubin::{Content, Cubin, SectionId};
 use crate::device::Device;
 use crate::driver::Memory;
@@ -18,6 +18,13 @@ const SECTION_ALIGN: u64 = 256;
 
 /// The instruction fetcher reads ahead of what it executes; this much must be mapped behind code.
 const FETCH_AHEAD: u64 = 4096;
+
+const INSTRUCTION_BYTES: usize = 16;
+
+/// `ACQBULK`, which PTX calls `griddepcontrol.wait`, for all threads: waits for the launch before.
+/// It stands in front of every kernel's first instruction, so that a launch can begin with it. GPUs
+/// that do not know it never get there.
+const WAIT: [u8; INSTRUCTION_BYTES] = 0x000f_d800_0000_0000_0000_0000_0000_782e_u128.to_le_bytes();
 
 /// What a recursive kernel gets on top of the stack that its compiler could count. The CUDA
 /// driver's default is the same.
@@ -54,6 +61,9 @@ pub(crate) struct KernelInner {
     required_block: Option<[u32; 3]>,
     cluster: Option<[u32; 3]>,
     waits_itself: bool,
+    /// Where a launch begins that first of all waits for the one before it, on GPUs whose launches
+    /// do that.
+    pub(crate) waiting_entry: Option<GpuVa>,
     _code: Arc<Block>,
 }
 
@@ -202,7 +212,7 @@ impl Module {
 fn place(cubin: &Cubin<'_>) -> Vec<(u64, u64)> {
     let mut end = 0u64;
     let place = |section: &crate::cubin::Section<'_>| {
-        let start = end.next_multiple_of(section.align.max(SECTION_ALIGN));
+        let start = (end + WAIT.len() as u64).next_multiple_of(section.align.max(SECTION_ALIGN));
         end = start + section.size();
         (start, end)
     };
@@ -221,6 +231,10 @@ fn image(
         if let Content::Bytes(bytes) = section.content {
             image[*start as usize..*end as usize].copy_from_slice(bytes);
         }
+    }
+    for kernel in &cubin.kernels {
+        let code = places[kernel.code.0].0 as usize;
+        image[code - WAIT.len()..code].copy_from_slice(&WAIT);
     }
     for relocation in &cubin.relocations {
         let target = at(relocation.target).start().get().wrapping_add(relocation.addend);
@@ -276,20 +290,21 @@ fn load_kernel(
             required_block: kernel.required_block,
             cluster: kernel.required_cluster,
             waits_itself: waits_itself(&cubin.sections[kernel.code.0].content),
+            waiting_entry: fields.latch.as_ref().map(|_| {
+                let code = code.start().get();
+                GpuVa::new(code - INSTRUCTION_BYTES as u64)
+            }),
             _code: block.clone(),
         }),
     })
 }
 
-/// Whether code waits for the launch before it where it chooses to: by `ACQBULK`, which is
-/// `griddepcontrol.wait` in PTX.
+/// Whether code waits for the launch before it where it chooses to.
 fn waits_itself(code: &Content<'_>) -> bool {
-    const INSTRUCTION_BYTES: usize = 16;
     const OPCODE: u16 = 0xfff;
-    const ACQBULK: u16 = 0x82e;
     let Content::Bytes(code) = code else { return false };
-    let mut instructions = code.chunks_exact(INSTRUCTION_BYTES);
-    instructions.any(|bytes| u16::from_le_bytes([bytes[0], bytes[1]]) & OPCODE == ACQBULK)
+    let opcode = |bytes: &[u8]| u16::from_le_bytes([bytes[0], bytes[1]]) & OPCODE;
+    code.chunks_exact(INSTRUCTION_BYTES).any(|instruction| opcode(instruction) == opcode(&WAIT))
 }
 
 impl Kernel {
@@ -360,7 +375,7 @@ impl Kernel {
                 ));
             }
         }
-        if launch.early && kernel.template.fields().early.is_some() && !kernel.waits_itself {
+        if launch.early && kernel.template.fields().latch.is_some() && !kernel.waits_itself {
             return self.refuse(
                 "it is launched early and has no griddepcontrol.wait to wait for the launch before it"
                     .to_owned(),

@@ -39,7 +39,7 @@ pub(crate) struct Fields {
     invalidate: &'static [QmdField],
     pub(crate) dependent: Dependent,
     pub(crate) release: Release,
-    pub(crate) early: Option<Early>,
+    pub(crate) latch: Option<Latch>,
 }
 
 /// One constant bank's fields.
@@ -74,16 +74,19 @@ pub(crate) struct Release {
     pub(crate) structure: QmdField,
 }
 
-/// The fields that let a launch start ahead of the end of the one before it, and have its kernel
-/// wait for that end where it asks for it.
+/// The fields that let a launch be ready before the one before it has ended, and have it wait for
+/// that end where its code says.
 ///
-/// A latch is a number: closed while a launch runs that arrives at it, open otherwise. A kernel's
-/// wait ends when the latch is open that its own launch waits on; with none it waits for nothing.
-pub(crate) struct Early {
+/// A latch is a number: closed while a launch runs that arrives at it, membar included, and open
+/// otherwise. The instruction that waits goes on when the latch is open that its own launch waits
+/// on; with none it does not wait.
+pub(crate) struct Latch {
     /// Of the launch before.
     before: &'static [(QmdField, u32)],
     arrives_at: QmdField,
-    /// Of the launch that starts early.
+    /// Of the launch before one that starts early.
+    before_early: (QmdField, u32),
+    /// Of the launch that waits.
     after: &'static [(QmdField, u32)],
     waits_on: QmdField,
 }
@@ -145,7 +148,7 @@ pub(crate) static V03: Fields = Fields {
         membar: v3::RELEASE0_MEMBAR_TYPE,
         structure: v3::RELEASE0_STRUCTURE_SIZE,
     },
-    early: None,
+    latch: None,
 };
 
 /// Hopper.
@@ -216,16 +219,19 @@ pub(crate) static V04: Fields = Fields {
         membar: v4::RELEASE_MEMBAR_TYPE(0),
         structure: v4::RELEASE_STRUCTURE_SIZE(0),
     },
-    early: Some(Early {
+    latch: Some(Latch {
         before: &[
-            // Rather than when its kernel says so: then it need not say so.
-            (v4::PRE_EXIT_AT_LAST_CTA_LAUNCH, v4::PRE_EXIT_AT_LAST_CTA_LAUNCH_TRUE),
             (v4::ARRIVE_AT_LATCH_VALID, 1),
+            // The next launch starts when the blocks have ended, or when all have said that it may,
+            // rather than when the membar is done too.
+            (v4::ENABLE_PROGRAM_PRE_EXIT, v4::ENABLE_PROGRAM_PRE_EXIT_TRUE),
         ],
         arrives_at: v4::ARRIVE_AT_LATCH_ID,
+        // When all blocks have begun.
+        before_early: (v4::PRE_EXIT_AT_LAST_CTA_LAUNCH, v4::PRE_EXIT_AT_LAST_CTA_LAUNCH_TRUE),
         after: &[
             (v4::WAIT_ON_LATCH_VALID, 1),
-            // Other launches have filled the caches since this one started.
+            // Other launches may have filled the caches since this one started.
             (v4::LATCH_ACQUIRE_INVALIDATE_SHADER_DATA_CACHE, 1),
             (v4::LATCH_ACQUIRE_INVALIDATE_TEXTURE_DATA_CACHE, 1),
         ],
@@ -281,7 +287,7 @@ impl Descriptor {
         // Everything a grid stored is visible to the whole system before anybody hears that it
         // ended. Without this four of five first reads were stale on an Orin.
         this.set(fields.membar, v3::CWD_MEMBAR_TYPE_L1_SYSMEMBAR);
-        this.split(fields.program, shape.program.get());
+        this.enter(shape.program);
         // Prefetching past the end is harmless, for the module keeps mapped space behind code.
         let prefetch = (shape.code_bytes >> 8).min(u64::from(fields.prefetch_size.max()));
         this.split(fields.prefetch, shape.program.get() >> 8);
@@ -353,8 +359,10 @@ impl Descriptor {
         self.set(release.enable, v3::RELEASE0_ENABLE_TRUE);
     }
 
-    /// Has the launch start another one when it has ended.
-    pub(crate) fn start_next(&mut self, next: GpuVa) {
+    /// Has the launch, whose descriptor lies at `own`, start another one when it has ended, or as
+    /// soon as that can wait for the end: in its first instruction, or where it chooses to if it is
+    /// `early`.
+    pub(crate) fn start_next(&mut self, own: GpuVa, next: GpuVa, early: bool) {
         if !self.is_set(self.fields.release.enable) {
             for (field, value) in self.fields.chained {
                 self.set(*field, *value);
@@ -365,24 +373,26 @@ impl Descriptor {
         self.set(dependent.action, v3::DEPENDENT_QMD0_ACTION_QMD_SCHEDULE);
         self.set(dependent.prefetch, v3::DEPENDENT_QMD0_PREFETCH_TRUE);
         self.set(dependent.enable, v3::DEPENDENT_QMD0_ENABLE_TRUE);
-    }
-
-    /// Lets the next launch, which this one starts, start early. This descriptor lies at `own`.
-    pub(crate) fn let_next_be_early(&mut self, own: GpuVa) {
-        let Some(early) = &self.fields.early else { return };
-        self.set(early.arrives_at, latch(own));
-        for (field, value) in early.before {
-            self.set(*field, *value);
+        let Some(latch) = &self.fields.latch else { return };
+        self.set(latch.arrives_at, latch_of(own));
+        let early = early.then_some(latch.before_early);
+        for (field, value) in latch.before.iter().copied().chain(early) {
+            self.set(field, value);
         }
     }
 
-    /// Has the kernel's own wait end when the launch has ended whose descriptor lies at `before`.
+    /// Has the code's own wait end when the launch has ended whose descriptor lies at `before`.
     pub(crate) fn wait_for(&mut self, before: GpuVa) {
-        let Some(early) = &self.fields.early else { return };
-        self.set(early.waits_on, latch(before));
-        for (field, value) in early.after {
+        let Some(latch) = &self.fields.latch else { return };
+        self.set(latch.waits_on, latch_of(before));
+        for (field, value) in latch.after {
             self.set(*field, *value);
         }
+    }
+
+    /// Where the code begins.
+    pub(crate) fn enter(&mut self, program: GpuVa) {
+        self.split(self.fields.program, program.get());
     }
 
     pub(crate) fn set(&mut self, field: QmdField, value: u32) {
@@ -412,7 +422,7 @@ impl Descriptor {
 
 /// The latch of a launch, by where its descriptor lies: no other launch that runs meanwhile has the
 /// same. With a number used twice they would wait for each other for ever.
-fn latch(descriptor: GpuVa) -> u32 {
+fn latch_of(descriptor: GpuVa) -> u32 {
     (descriptor.get() >> 8) as u32
 }
 

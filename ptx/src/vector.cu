@@ -30,3 +30,19 @@ extern "C" __global__ void copy_wide(uint4 *out, const uint4 *in, uint64_t n) {
     for (uint64_t i = (uint64_t)blockIdx.x * blockDim.x + threadIdx.x; i < n; i += stride)
         out[i] = in[i];
 }
+
+// Eight elements of 16 bytes per thread, in + 1 stored in the opposite order: what one multiprocessor stores last, in a
+// burst, another reads first.
+extern "C" __global__ void mirror(uint4 *out, const uint4 *in, uint32_t n) {
+    uint32_t first = blockIdx.x * blockDim.x + threadIdx.x, threads = gridDim.x * blockDim.x;
+    uint4 values[8];
+    for (uint32_t k = 0; k < 8; k++) {
+        uint32_t i = first + k * threads;
+        if (i < n) values[k] = in[i];
+    }
+    for (uint32_t k = 0; k < 8; k++) {
+        uint32_t i = first + k * threads;
+        uint4 v = values[k];
+        if (i < n) out[n - 1 - i] = make_uint4(v.x + 1, v.y + 1, v.z + 1, v.w + 1);
+    }
+}

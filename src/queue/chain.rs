@@ -108,10 +108,7 @@ impl Tail {
     /// Has the launch start another one when it has ended, or ahead of that.
     fn start(&mut self, next: GpuVa, early: bool) {
         let before = self.descriptor.clone();
-        self.descriptor.start_next(next);
-        if early {
-            self.descriptor.let_next_be_early(self.va);
-        }
+        self.descriptor.start_next(self.va, next, early);
         for (at, word) in self.descriptor.words().iter().enumerate() {
             if *word != before.words()[at] {
                 // SAFETY: inside the descriptor, which the GPU does not know of yet.
@@ -142,8 +139,8 @@ impl Queue {
         let (at, va) = kernels.data.here();
         kernels.data.take(words);
         prepared.place(va);
-        let early = prepared.launch.early;
-        if let Some(tail) = kernels.tail.as_ref().filter(|_| early) {
+        if let Some(tail) = &kernels.tail {
+            prepared.follow();
             prepared.descriptor.wait_for(tail.va);
         }
         for (i, word) in prepared.descriptor.words().iter().enumerate() {
@@ -157,7 +154,7 @@ impl Queue {
         });
 
         match &mut kernels.tail {
-            Some(tail) => tail.start(va, early),
+            Some(tail) => tail.start(va, prepared.launch.early),
             None => {
                 let mut sink = self.commands.cursor();
                 let waits = kernels.running && kernels.group != Group::Goes;

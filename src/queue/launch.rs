@@ -82,6 +82,14 @@ impl<'a> Prepared<'a> {
         place_bank(&mut self.descriptor, va, words as usize);
     }
 
+    /// Makes the launch one that another starts: its code waits for that one, first of all or where
+    /// it chooses to.
+    pub(crate) fn follow(&mut self) {
+        if let Some(entry) = self.kernel.inner.waiting_entry.filter(|_| !self.launch.early) {
+            self.descriptor.enter(entry);
+        }
+    }
+
     /// Writes bank 0, word by word; `put` takes a byte offset and a word.
     pub(crate) fn write_bank(&self, put: &mut dyn FnMut(u32, u32)) {
         let kernel = &self.kernel.inner;

@@ -247,14 +247,11 @@ impl Recorder {
                 }
                 None => debug_assert!(i > 0, "the first launch is the host's"),
             }
-            if launch.early && launch.by_host.is_none() {
+            if launch.by_host.is_none() {
                 descriptor.wait_for(address(places[i - 1]));
             }
             if let Some(next) = self.launches.get(i + 1).filter(|next| next.by_host.is_none()) {
-                descriptor.start_next(address(places[i + 1]));
-                if next.early {
-                    descriptor.let_next_be_early(address(*place));
-                }
+                descriptor.start_next(address(*place), address(places[i + 1]), next.early);
             }
             image[*place..*place + descriptor.words().len()].copy_from_slice(descriptor.words());
         }
@@ -293,12 +290,14 @@ impl Target for Recorder {
         Ok(Recorded { words: &mut self.words, patches: &mut self.patches })
     }
 
-    fn launch(&mut self, prepared: Prepared<'_>) -> Result<()> {
+    fn launch(&mut self, mut prepared: Prepared<'_>) -> Result<()> {
         if prepared.slot_owners().any(|recording| recording != self.id) {
             return Err(Error::request("the slot belongs to another recording"));
         }
         let mut by_host = None;
-        if !self.chained {
+        if self.chained {
+            prepared.follow();
+        } else {
             if self.launches.is_empty() {
                 let mut prologue = Vec::new();
                 let mut none = Vec::new();

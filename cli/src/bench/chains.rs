@@ -3,7 +3,7 @@
 use std::time::Instant;
 
 use clap::Args;
-use doorbell::{Commands, Device, Launch, Memory, Module, Queue, Recording, View, args};
+use doorbell::{Commands, Device, Kernel, Launch, Memory, Module, Queue, Recording, View, args};
 
 use super::{CHAIN, Cubins, Interrupt, Outcome, SOON, Stop, open};
 use crate::output;
@@ -17,9 +17,10 @@ pub(crate) struct Chains {
 }
 
 const AFTER_HELP: &str = "\
-Kernels of a chain start each other, and memory barriers and cache invalidations between them are
-left out where the hardware does not need them. These chains would show where it does: all use
-ordinary cached loads, and their blocks move from multiprocessor to multiprocessor.
+Kernels of a chain start each other, each is made ready while the one before still runs, and memory
+barriers and cache invalidations between them are left out where the hardware does not need them.
+These chains would show where it does: all use ordinary cached loads, and their blocks move from
+multiprocessor to multiprocessor. On Hopper all run a second time with kernels that start early.
 
 Examples:
   doorbell bench chains
@@ -38,10 +39,49 @@ struct Bed<'a> {
     device: &'a Device,
     queue: Queue,
     copies: Queue,
-    word: Module,
-    vector: Module,
     rounds: u32,
     interrupt: &'a Interrupt,
+}
+
+/// The kernels of the chains, and how they are launched.
+struct Kernels {
+    name: &'static str,
+    early: bool,
+    add_one: Kernel,
+    mirror: Kernel,
+    fill: Kernel,
+    empty: Kernel,
+}
+
+impl Kernels {
+    fn launch(&self, grid: u32, block: u32) -> Launch {
+        let launch = Launch::new(grid, block);
+        if self.early { launch.early() } else { launch }
+    }
+
+    fn plain(device: &Device, cubins: &Cubins) -> Outcome<Kernels> {
+        let vector = Module::load(device, cubins.vector)?;
+        Ok(Kernels {
+            name: "",
+            early: false,
+            add_one: vector.kernel("add_one")?,
+            mirror: vector.kernel("mirror")?,
+            fill: vector.kernel("fill")?,
+            empty: Module::load(device, cubins.word)?.kernel("empty")?,
+        })
+    }
+
+    fn early(device: &Device, cubin: &[u8]) -> Outcome<Kernels> {
+        let module = Module::load(device, cubin)?;
+        Ok(Kernels {
+            name: "early: ",
+            early: true,
+            add_one: module.kernel("add_one_early")?,
+            mirror: module.kernel("mirror_early")?,
+            fill: module.kernel("fill_early")?,
+            empty: module.kernel("empty_early")?,
+        })
+    }
 }
 
 /// Threads of a block.
@@ -56,19 +96,27 @@ impl Chains {
             device: &device,
             queue: device.compute_queue()?,
             copies: device.copy_queue()?,
-            word: Module::load(&device, cubins.word)?,
-            vector: Module::load(&device, cubins.vector)?,
             rounds: self.rounds,
             interrupt: &interrupt,
         };
+        let mut all = vec![Kernels::plain(&device, &cubins)?];
+        match cubins.early {
+            Some(cubin) => all.push(Kernels::early(&device, cubin)?),
+            None => super::progress("no launch starts early before Hopper: that is left out"),
+        }
         let mut lost = 0;
-        for chain in [one_word, two_buffers, fresh_inputs, results] {
-            let counted = chain(&mut bed)?;
-            lost += counted.lost;
-            output::text(&format_args!(
-                "{:<54}{:>10} kernels{:>8.0} ns each{:>10} lost\n",
-                counted.what, counted.kernels, counted.ns_per_kernel, counted.lost
-            ));
+        for kernels in &all {
+            for chain in [one_word, two_buffers, bursts, fresh_inputs, results] {
+                let counted = chain(&mut bed, kernels)?;
+                lost += counted.lost;
+                output::text(&format_args!(
+                    "{:<60}{:>9} kernels{:>7.0} ns each{:>8} lost\n",
+                    format!("{}{}", kernels.name, counted.what),
+                    counted.kernels,
+                    counted.ns_per_kernel,
+                    counted.lost
+                ));
+            }
         }
         if lost > 0 {
             return Err(Stop::Failed(
@@ -106,18 +154,17 @@ impl Bed<'_> {
 
 /// Each kernel adds one to the word, and to what lies below it: with more blocks or fewer than the
 /// kernel before, so that the word's block comes to lie on another multiprocessor.
-fn one_word(bed: &mut Bed<'_>) -> Outcome<Counted> {
+fn one_word(bed: &mut Bed<'_>, kernels: &Kernels) -> Outcome<Counted> {
     const MOST: u32 = 61;
-    let kernel = bed.vector.kernel("add_one")?;
     let n = MOST * BLOCK + 1;
     let words = bed.device.alloc::<u32>(n as usize)?;
     let mut recorder = bed.queue.record();
     for i in 0..CHAIN {
         let below = (7 * i) % MOST * BLOCK;
         let part = words.slice((n - 1 - below) as usize..n as usize)?;
-        let (launch, args) = (Launch::new(below / BLOCK + 1, BLOCK), args![part, part, below + 1]);
+        let launch = kernels.launch(below / BLOCK + 1, BLOCK);
         // SAFETY: the part has the elements that the kernel reads and writes.
-        unsafe { recorder.exec(&kernel, &launch, &args)? };
+        unsafe { recorder.exec(&kernels.add_one, &launch, &args![part, part, below + 1])? };
     }
     let ns_per_kernel = bed.replay(&mut recorder.finish()?)?;
     let last = (n - 1) as usize;
@@ -129,17 +176,16 @@ fn one_word(bed: &mut Bed<'_>) -> Outcome<Counted> {
 
 /// Every multiprocessor at work on two buffers in turn, with blocks of another size each time: what
 /// one had in its cache, another has overwritten since.
-fn two_buffers(bed: &mut Bed<'_>) -> Outcome<Counted> {
-    let kernel = bed.vector.kernel("add_one")?;
+fn two_buffers(bed: &mut Bed<'_>, kernels: &Kernels) -> Outcome<Counted> {
     let n = 5 * bed.device.info().sm_count * BLOCK + 17;
     let (a, b) = (bed.device.alloc::<u32>(n as usize)?, bed.device.alloc::<u32>(n as usize)?);
-    let launch = |block| Launch::new(n.div_ceil(block), block);
+    let launch = |block| kernels.launch(n.div_ceil(block), block);
     let mut recorder = bed.queue.record();
     for _ in 0..CHAIN / 2 {
         // SAFETY: both buffers have the `n` elements that the kernel reads and writes.
         unsafe {
-            recorder.exec(&kernel, &launch(BLOCK), &args![&b, &a, n])?;
-            recorder.exec(&kernel, &launch(BLOCK * 3 / 2), &args![&a, &b, n])?;
+            recorder.exec(&kernels.add_one, &launch(BLOCK), &args![&b, &a, n])?;
+            recorder.exec(&kernels.add_one, &launch(BLOCK * 3 / 2), &args![&a, &b, n])?;
         }
     }
     let ns_per_kernel = bed.replay(&mut recorder.finish()?)?;
@@ -149,19 +195,43 @@ fn two_buffers(bed: &mut Bed<'_>) -> Outcome<Counted> {
     Ok(Counted { what, kernels: bed.kernels(), lost, ns_per_kernel })
 }
 
+/// Every multiprocessor stores 128 bytes per thread last of all, so that stores queue up on their way,
+/// and what one stored last another reads first.
+fn bursts(bed: &mut Bed<'_>, kernels: &Kernels) -> Outcome<Counted> {
+    const PER_THREAD: u32 = 8;
+    const BLOCK: u32 = 256;
+    // Several blocks for each multiprocessor, of elements of 16 bytes.
+    let n = bed.device.info().sm_count * 4 * BLOCK * PER_THREAD - 5;
+    let words = 4 * n as usize;
+    let (a, b) = (bed.device.alloc::<u32>(words)?, bed.device.alloc::<u32>(words)?);
+    let launch = kernels.launch(n.div_ceil(PER_THREAD * BLOCK), BLOCK);
+    let mut recorder = bed.queue.record();
+    for _ in 0..CHAIN / 2 {
+        // SAFETY: both buffers have the `n` elements that the kernel reads and writes.
+        unsafe {
+            recorder.exec(&kernels.mirror, &launch, &args![&b, &a, n])?;
+            recorder.exec(&kernels.mirror, &launch, &args![&a, &b, n])?;
+        }
+    }
+    let ns_per_kernel = bed.replay(&mut recorder.finish()?)?;
+    let back = bed.copy_back(a.view())?;
+    let lost = back.iter().filter(|word| **word != bed.kernels()).count() as u64;
+    let what = format!("bursts into two buffers of {words} words");
+    Ok(Counted { what, kernels: bed.kernels(), lost, ns_per_kernel })
+}
+
 /// What the CPU and the copy engine wrote must be what the next replay reads.
-fn fresh_inputs(bed: &mut Bed<'_>) -> Outcome<Counted> {
-    let kernel = bed.vector.kernel("add_one")?;
+fn fresh_inputs(bed: &mut Bed<'_>, kernels: &Kernels) -> Outcome<Counted> {
     let n = bed.device.info().sm_count * BLOCK;
     let host = || bed.device.alloc_in::<u32>(Memory::Host, n as usize);
     let (input, from_host, from_device) = (host()?, host()?, host()?);
     let copied = bed.device.alloc::<u32>(n as usize)?;
-    let launch = Launch::new(n / BLOCK, BLOCK);
+    let launch = kernels.launch(n / BLOCK, BLOCK);
     let mut recorder = bed.queue.record();
     // SAFETY: all buffers have the `n` elements that the kernel reads and writes.
     unsafe {
-        recorder.exec(&kernel, &launch, &args![&from_host, &input, n])?;
-        recorder.exec(&kernel, &launch, &args![&from_device, &copied, n])?;
+        recorder.exec(&kernels.add_one, &launch, &args![&from_host, &input, n])?;
+        recorder.exec(&kernels.add_one, &launch, &args![&from_device, &copied, n])?;
     }
     let mut recording = recorder.finish()?;
     let (mut lost, mut took) = (0, 0.0);
@@ -184,21 +254,20 @@ fn fresh_inputs(bed: &mut Bed<'_>) -> Outcome<Counted> {
 
 /// Kernels that store into main memory, and a last one of a single block: when that one's end is
 /// seen, what all the others stored must be. An argument changes with each replay.
-fn results(bed: &mut Bed<'_>) -> Outcome<Counted> {
+fn results(bed: &mut Bed<'_>, kernels: &Kernels) -> Outcome<Counted> {
     const FILLS: u32 = 4;
-    let fill = bed.vector.kernel("fill")?;
-    let empty = bed.word.kernel("empty")?;
     let n = bed.device.info().sm_count * BLOCK;
     let words = bed.device.alloc_in::<u32>(Memory::Host, (FILLS * n) as usize)?;
     let mut recorder = bed.queue.record();
     let value = recorder.value_slot(0)?;
     for i in 0..FILLS {
         let part = words.slice((i * n) as usize..((i + 1) * n) as usize)?;
+        let launch = kernels.launch(n / BLOCK, BLOCK);
         // SAFETY: the kernel writes the `n` words of its part.
-        unsafe { recorder.exec(&fill, &Launch::new(n / BLOCK, BLOCK), &args![part, value, n])? };
+        unsafe { recorder.exec(&kernels.fill, &launch, &args![part, value, n])? };
     }
     // SAFETY: it does nothing.
-    unsafe { recorder.exec(&empty, &Launch::new(1, 1), &[])? };
+    unsafe { recorder.exec(&kernels.empty, &kernels.launch(1, 1), &[])? };
     let mut recording = recorder.finish()?;
     let (mut lost, mut took) = (0, 0.0);
     for round in 1..=bed.rounds {

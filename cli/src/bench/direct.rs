@@ -25,15 +25,18 @@ pub(crate) struct Cubins {
     pub(crate) vector: &'static [u8],
     pub(crate) reduce: &'static [u8],
     pub(crate) time: &'static [u8],
+    /// Kernels that wait for the one before themselves, where the GPU has such.
+    pub(crate) early: Option<&'static [u8]>,
 }
 
 macro_rules! cubins {
-    ($sm:literal) => {
+    ($sm:literal, $early:expr) => {
         Cubins {
             word: include_bytes!(concat!("../../../ptx/", $sm, "/word.cubin")),
             vector: include_bytes!(concat!("../../../ptx/", $sm, "/vector.cubin")),
             reduce: include_bytes!(concat!("../../../ptx/", $sm, "/reduce.cubin")),
             time: include_bytes!(concat!("../../../ptx/", $sm, "/time.cubin")),
+            early: $early,
         }
     };
 }
@@ -45,8 +48,8 @@ impl Cubins {
 
     pub(crate) fn for_sm(sm: u32) -> Cubins {
         match sm {
-            90 => cubins!("sm_90"),
-            _ => cubins!("sm_87"),
+            90 => cubins!("sm_90", Some(include_bytes!("../../../ptx/sm_90/early.cubin"))),
+            _ => cubins!("sm_87", None),
         }
     }
 }

@@ -18,6 +18,7 @@ fn lanes(mask: u32) -> impl Iterator<Item = usize> {
     (0..32).filter(move |lane| mask >> lane & 1 == 1)
 }
 
+#[inline(always)]
 pub(super) fn step(w: &mut Warp, _: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
     match *op {
         Op::Vote { d, p, mode, from } => {

@@ -80,6 +80,7 @@ fn after(w: &Warp, e: &Shared) -> u64 {
     e.program.base() + (u64::from(w.now.pc) + 1) * 16
 }
 
+#[inline(always)]
 pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
     match *op {
         Op::Exit { also } => match exec & w.mask(also) {

@@ -24,6 +24,7 @@ pub(crate) fn scalar64(w: &Warp, e: &Shared, s: Src) -> Step<u64> {
 }
 
 /// A 64-bit source in every lane.
+#[inline(always)]
 fn wide(w: &Warp, e: &Shared, s: Src) -> Step<[u64; 32]> {
     match s.from {
         From::Reg => Ok(std::array::from_fn(|lane| w.pair(s.index.into(), lane))),
@@ -32,12 +33,14 @@ fn wide(w: &Warp, e: &Shared, s: Src) -> Step<[u64; 32]> {
 }
 
 /// The same with the sign handling of doubles.
+#[inline(always)]
 fn wide_float(w: &Warp, e: &Shared, s: Src) -> Step<[u64; 32]> {
     let keep = if s.abs { u64::MAX >> 1 } else { u64::MAX };
     let flip = if s.neg { 1 << 63 } else { 0 };
     Ok(wide(w, e, s)?.map(|x| x & keep ^ flip))
 }
 
+#[inline(always)]
 fn write_wide(w: &mut Warp, d: u16, exec: u32, values: &[u64; 32]) -> Flow {
     for (lane, value) in values.iter().enumerate() {
         if exec >> lane & 1 == 1 {
@@ -48,7 +51,7 @@ fn write_wide(w: &mut Warp, d: u16, exec: u32, values: &[u64; 32]) -> Flow {
 }
 
 /// Runs one instruction in the lanes of `exec`.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step<Flow> {
     match inst.op {
         Op::Illegal => match e.program.illegal(w.now.pc as usize) {
@@ -107,6 +110,7 @@ pub(crate) fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step
     }
 }
 
+#[inline(always)]
 fn single(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
     match *op {
         Op::FAdd { d, a, b, mode } => {
@@ -189,6 +193,7 @@ fn single(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
 }
 
 /// A function of two lanes and of whether a predicate holds.
+#[inline(always)]
 fn select2(
     w: &mut Warp,
     e: &Shared,
@@ -206,6 +211,7 @@ fn select2(
     Ok(Flow::Next)
 }
 
+#[inline(always)]
 fn doubles(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
     let values = match *op {
         Op::DAdd { a, b, round, .. } => {
@@ -257,6 +263,7 @@ fn minimum_or_compare(mask: u8, a: u64, b: u64) -> (bool, bool) {
     (first, x.is_nan() && y.is_nan())
 }
 
+#[inline(always)]
 fn conversion(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
     let is_wide = |kind: Float| kind == Float::F64;
     let read = |w: &mut Warp, b: Src, wide_source: bool| -> Step<[u64; 32]> {
@@ -315,19 +322,9 @@ fn conversion(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
     }
 }
 
+#[inline(always)]
 fn integers(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Option<Flow>> {
     let flow = match *op {
-        Op::IMadCarry { d, a, b, c, carry } => {
-            let carry = w.mask(carry);
-            let n = if c.neg { u32::MAX } else { 0 };
-            let rows = [row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?];
-            let out = std::array::from_fn(|lane| {
-                let [x, y, z] = rows.map(|r| w.regs[r][lane]);
-                x.wrapping_mul(y).wrapping_add(z ^ n).wrapping_add(carry >> lane & 1)
-            });
-            w.write(d, exec, &out);
-            Flow::Next
-        }
         Op::IMadWide { d, a, b, c, signed, extended, carry, out }
         | Op::IMadHigh { d, a, b, c, signed, extended, carry, out } => {
             let high = matches!(op, Op::IMadHigh { .. });

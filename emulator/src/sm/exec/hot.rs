@@ -1,8 +1,10 @@
 //! The instruction loop, with the instructions that fill kernels written so that the compiler turns
 //! each into a few vector instructions over all 32 lanes.
 //!
-//! The loop is compiled twice on x86-64: for any processor, and for those with AVX2 and FMA, where a
-//! fused multiply-add is one instruction instead of a library call.
+//! The loop, and with it everything that it calls, is compiled twice on x86-64: for any processor, and for
+//! those with AVX2 and FMA, where a fused multiply-add is one instruction instead of a library call. What is
+//! to be compiled twice must be inlined into either; so the rooms beside this one are, into one function
+//! each way.
 
 use super::block::{Shared, draw};
 use super::fault::{FaultKind, Step, Trap, lane_trap, trap};
@@ -58,30 +60,63 @@ pub(crate) fn run(warp: &mut Warp, shared: &mut Shared, turn: u64) -> Stop {
         // SAFETY: the processor has both features.
         return unsafe { run_avx2(warp, shared, turn) };
     }
-    run_here(warp, shared, turn)
+    run_anywhere(warp, shared, turn, &mut Nobody)
 }
+
+/// Runs one of the instructions that are not in this file.
+type Rest = unsafe fn(&mut Warp, &mut Shared, &Inst, u32) -> Step<Flow>;
 
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx2,fma")]
 unsafe fn run_avx2(warp: &mut Warp, shared: &mut Shared, turn: u64) -> Stop {
-    run_here(warp, shared, turn)
+    // SAFETY: the processor has what `rest_avx2` needs, as for this function.
+    unsafe { run_with(warp, shared, turn, &mut Nobody, rest_avx2) }
 }
 
-#[inline(always)]
-fn run_here(w: &mut Warp, e: &mut Shared, turn: u64) -> Stop {
-    run_with(w, e, turn, &mut Nobody)
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx2,fma")]
+#[inline(never)]
+unsafe fn rest_avx2(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step<Flow> {
+    general::step(w, e, inst, exec)
 }
 
+#[inline(never)]
+fn rest_anywhere(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step<Flow> {
+    general::step(w, e, inst, exec)
+}
+
+pub(super) fn run_anywhere(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Stop {
+    // SAFETY: `rest_anywhere` needs nothing.
+    unsafe { run_with(w, e, turn, hook, rest_anywhere) }
+}
+
+/// # Safety
+/// The processor must have what `rest` was compiled for.
 #[inline(always)]
-pub(super) fn run_with(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Stop {
-    match steps(w, e, turn, hook) {
+unsafe fn run_with(
+    w: &mut Warp,
+    e: &mut Shared,
+    turn: u64,
+    hook: &mut impl Hook,
+    rest: Rest,
+) -> Stop {
+    // SAFETY: as the caller promises.
+    match unsafe { steps(w, e, turn, hook, rest) } {
         Ok(()) => Stop::Turn,
         Err(trap) => Stop::Trap(trap),
     }
 }
 
+/// # Safety
+/// The processor must have what `rest` was compiled for.
 #[inline(always)]
-fn steps(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Step<()> {
+unsafe fn steps(
+    w: &mut Warp,
+    e: &mut Shared,
+    turn: u64,
+    hook: &mut impl Hook,
+    rest: Rest,
+) -> Step<()> {
     let end = e.clock + turn;
     let allocated = e.launch.registers.min(u32::from(ZERO)) as u16;
     let program = e.program;
@@ -114,7 +149,11 @@ fn steps(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Step<
                 return trap(FaultKind::Register { allocated: e.launch.registers });
             }
             hook.before(w, e, inst, exec);
-            let flow = step(w, e, inst, exec)?;
+            let flow = match step(w, e, inst, exec) {
+                Some(done) => done?,
+                // SAFETY: as the caller promises.
+                None => unsafe { rest(w, e, inst, exec)? },
+            };
             hook.after(e);
             match flow {
                 Flow::Next => w.now.pc += 1,
@@ -265,9 +304,10 @@ pub(crate) fn branch(w: &mut Warp, taken: u32, target: u32) -> Flow {
     Flow::Moved
 }
 
+/// Runs one of the instructions of this file; `None` if it is none of them.
 #[inline(always)]
-fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step<Flow> {
-    match inst.op {
+fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Option<Step<Flow>> {
+    Some(match inst.op {
         Op::Nop => Ok(Flow::Next),
         Op::Mov { d, b } => map1(w, e, exec, d, b, |x| x),
         Op::FAddPlain { d, a, b } => {
@@ -290,6 +330,13 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step<Flow> {
                 x.wrapping_mul(y).wrapping_add((z ^ n).wrapping_sub(n))
             })
         }
+        Op::IMadCarry { d, a, b, c, carry } => {
+            let n = if c.neg { u32::MAX } else { 0 };
+            let carry = spread(w.mask(carry));
+            map3_with(w, e, exec, d, [a, b, c], &carry, |x, y, z, carry| {
+                x.wrapping_mul(y).wrapping_add(z ^ n).wrapping_add(carry)
+            })
+        }
         Op::IAdd3 { d, a, b, c } => {
             let flip = |s: Src| if s.neg { u32::MAX } else { 0 };
             let (na, nb, nc) = (flip(a), flip(b), flip(c));
@@ -300,12 +347,14 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step<Flow> {
                     .wrapping_sub(na.wrapping_add(nb).wrapping_add(nc))
             })
         }
+        Op::IAdd3Carry { d, a, b, c, extended, out, carry } => {
+            add_with_carry(w, e, exec, d, [a, b, c], extended, out, carry)
+        }
         Op::Lop3 { d, a, b, c, table } => lop3(w, e, exec, d, [a, b, c], table),
         Op::Dot4Signed { d, a, b, c } => map3(w, e, exec, d, [a, b, c], integer::dot4_signed),
         Op::I32ToF32 { d, b } => map1(w, e, exec, d, b, |x| (x as i32 as f32).to_bits()),
         Op::HAdd { d, a, b, mode, single: true }
-            if a.from == From::Reg
-                && a.index == ZERO as u8
+            if is_zero(a)
                 && mode.kind == half::Kind::F16
                 && !mode.flush
                 && !mode.saturate
@@ -318,79 +367,35 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step<Flow> {
         Op::IMadWide { d, a, b, c, signed, extended: false, out: PSINK, .. } if !c.neg => {
             multiply_wide(w, e, exec, d, [a, b, c], signed)
         }
-        Op::IAdd3Carry { d, a, b, c, extended, out, carry } => {
-            let in0 = if extended { w.mask(carry[0]) } else { 0 };
-            let in1 = if extended { w.mask(carry[1]) } else { 0 };
-            let rows = [row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?];
-            let negated = [a.neg, b.neg, c.neg];
-            let mut sums = [0; 32];
-            let (mut p, mut q) = (0, 0);
-            let [x, y, z] = rows.map(|r| &w.regs[r]);
-            for lane in 0..32 {
-                let carry = (in0 >> lane & 1) + (in1 >> lane & 1);
-                let (sum, one, two) = match extended {
-                    true => integer::add3_extended(x[lane], y[lane], z[lane], carry, negated),
-                    false => integer::add3(x[lane], y[lane], z[lane], 0, negated),
-                };
-                sums[lane] = sum;
-                p |= u32::from(one) << lane;
-                q |= u32::from(two) << lane;
-            }
-            w.write(d, exec, &sums);
-            w.set_pred(out[0], exec, p);
-            w.set_pred(out[1], exec, q);
-            Ok(Flow::Next)
-        }
         Op::Lea { d, a, b, c, how, carry, out } => {
-            let carry = w.mask(carry);
-            let rows = [row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?];
-            let mut sums = [0; 32];
-            let mut p = 0;
-            let [x, y, z] = rows.map(|r| &w.regs[r]);
-            for lane in 0..32 {
-                let (sum, carry) =
-                    integer::lea(how, x[lane], y[lane], z[lane], carry >> lane & 1 == 1);
-                sums[lane] = sum;
-                p |= u32::from(carry) << lane;
-            }
-            w.write(d, exec, &sums);
-            w.set_pred(out, exec, p);
-            Ok(Flow::Next)
+            shift_and_add(w, e, exec, d, [a, b, c], how, carry, out)
         }
         Op::ISetP { a, b, signed, extended, compare } => {
-            let mask = match extended {
-                None => set_integer(w, e, [a, b], compare.mask, signed)?,
-                Some(low) => {
-                    let low = w.mask(low);
-                    let equal = holds(w, e, [a, b], |x, y| x == y)?;
-                    let other = set_integer(w, e, [a, b], compare.mask & 5, signed)?;
-                    match compare.mask {
-                        0 => 0,
-                        _ => equal & low | !equal & other,
-                    }
-                }
-            };
-            set_both(w, exec, compare, mask);
-            Ok(Flow::Next)
+            set_integers(w, e, exec, [a, b], signed, extended, compare)
         }
         Op::FSetP { a, b, flush: false, compare } => {
             let ((ka, na), (kb, nb)) = (float_mods(a), float_mods(b));
-            let mask = holds(w, e, [a, b], |x, y| {
+            let holds = holds(w, e, [a, b], |x, y| {
                 float::compare(compare.mask, false, x & ka ^ na, y & kb ^ nb)
-            })?;
-            set_both(w, exec, compare, mask);
-            Ok(Flow::Next)
+            });
+            holds.map(|mask| {
+                set_both(w, exec, compare, mask);
+                Flow::Next
+            })
         }
         Op::Sel { d, a, b, pick } => {
-            let pick = w.mask(pick);
-            let (a, b) = (row(w, e, a, 0)?, row(w, e, b, 1)?);
-            let mut out = [0; 32];
-            let (x, y) = (&w.regs[a], &w.regs[b]);
-            for lane in 0..32 {
-                out[lane] = if pick >> lane & 1 == 1 { x[lane] } else { y[lane] };
-            }
-            w.write(d, exec, &out);
-            Ok(Flow::Next)
+            let pick = spread(w.mask(pick));
+            map3_with(
+                w,
+                e,
+                exec,
+                d,
+                [a, b, ZEROS],
+                &pick,
+                |x, y, _, pick| {
+                    if pick == 1 { x } else { y }
+                },
+            )
         }
         Op::Load { d, at, width, space: Space::Global, p: PSINK, when: Pred::TRUE } => {
             memory::load_global(w, e, exec, d, at, width)
@@ -407,8 +412,159 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step<Flow> {
             let target = (w.now.pc + 1).wrapping_add_signed(to);
             Ok(branch(w, taken, target))
         }
-        _ => general::step(w, e, inst, exec),
+        _ => return None,
+    })
+}
+
+/// A source that is the zero register.
+const ZEROS: Src =
+    Src { from: From::Reg, index: ZERO as u8, neg: false, abs: false, value: 0, halves: 0 };
+
+#[inline(always)]
+fn is_zero(s: Src) -> bool {
+    s.from == From::Reg && s.index == ZERO as u8
+}
+
+/// One in the lanes of a mask, else zero.
+#[inline(always)]
+fn spread(mask: u32) -> [u32; 32] {
+    let mut out = [0; 32];
+    for lane in 0..32 {
+        out[lane] = mask >> lane & 1;
     }
+    out
+}
+
+/// A function of three sources and a number of each lane's own.
+#[inline(always)]
+fn map3_with(
+    w: &mut Warp,
+    e: &Shared,
+    exec: u32,
+    d: u16,
+    [a, b, c]: [Src; 3],
+    with: &[u32; 32],
+    f: impl Fn(u32, u32, u32, u32) -> u32,
+) -> Step<Flow> {
+    let (a, b, c) = (row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?);
+    let mut out = [0; 32];
+    let (x, y, z) = (&w.regs[a], &w.regs[b], &w.regs[c]);
+    for lane in 0..32 {
+        out[lane] = f(x[lane], y[lane], z[lane], with[lane]);
+    }
+    w.write(d, exec, &out);
+    Ok(Flow::Next)
+}
+
+/// The sum of three sources with its carries, in words: what carries out of each addition is counted.
+#[allow(clippy::too_many_arguments)] // The fields of one instruction.
+#[inline(always)]
+fn add_with_carry(
+    w: &mut Warp,
+    e: &Shared,
+    exec: u32,
+    d: u16,
+    sources: [Src; 3],
+    extended: bool,
+    out: [u8; 2],
+    carry: [Pred; 2],
+) -> Step<Flow> {
+    let [a, b, c] = sources;
+    let rows = [row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?];
+    let mut sums = [0; 32];
+    let (mut p, mut q) = (0, 0);
+    let [x, y, z] = rows.map(|r| &w.regs[r]);
+    if !extended && is_zero(c) && !(a.neg || b.neg || c.neg) && out[1] == PSINK {
+        // The lower half of most 64-bit sums.
+        for lane in 0..32 {
+            sums[lane] = x[lane].wrapping_add(y[lane]);
+            p |= u32::from(sums[lane] < x[lane]) << lane;
+        }
+    } else {
+        let [na, nb, nc] = sources.map(|s| if s.neg { u32::MAX } else { 0 });
+        // A subtracted source is its complement plus one, or with carry-in the complement alone.
+        let (ones, carry) = match extended {
+            true => (0, carry.map(|p| w.mask(p))),
+            false => (sources.iter().filter(|s| s.neg).count() as u32, [0, 0]),
+        };
+        for lane in 0..32 {
+            let more = ones + (carry[0] >> lane & 1) + (carry[1] >> lane & 1);
+            let (x, y, z) = (x[lane] ^ na, y[lane] ^ nb, z[lane] ^ nc);
+            let two = x.wrapping_add(y);
+            let three = two.wrapping_add(z);
+            sums[lane] = three.wrapping_add(more);
+            let carries =
+                u32::from(two < x) + u32::from(three < two) + u32::from(sums[lane] < three);
+            p |= u32::from(carries >= 1) << lane;
+            q |= u32::from(carries >= 2) << lane;
+        }
+    }
+    w.write(d, exec, &sums);
+    w.set_pred(out[0], exec, p);
+    w.set_pred(out[1], exec, q);
+    Ok(Flow::Next)
+}
+
+#[allow(clippy::too_many_arguments)] // The fields of one instruction.
+#[inline(always)]
+fn shift_and_add(
+    w: &mut Warp,
+    e: &Shared,
+    exec: u32,
+    d: u16,
+    sources: [Src; 3],
+    how: integer::Lea,
+    carry: Pred,
+    out: u8,
+) -> Step<Flow> {
+    let [a, b, c] = sources;
+    let carry = w.mask(carry);
+    let rows = [row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?];
+    let mut sums = [0; 32];
+    let mut p = 0;
+    let [x, y, z] = rows.map(|r| &w.regs[r]);
+    if !(how.high || how.extended || how.negate_a || how.negate_b) {
+        let shift = how.shift & 31;
+        for lane in 0..32 {
+            sums[lane] = (x[lane] << shift).wrapping_add(y[lane]);
+            p |= u32::from(sums[lane] < y[lane]) << lane;
+        }
+    } else {
+        for lane in 0..32 {
+            let (sum, carry) = integer::lea(how, x[lane], y[lane], z[lane], carry >> lane & 1 == 1);
+            sums[lane] = sum;
+            p |= u32::from(carry) << lane;
+        }
+    }
+    w.write(d, exec, &sums);
+    w.set_pred(out, exec, p);
+    Ok(Flow::Next)
+}
+
+#[inline(always)]
+fn set_integers(
+    w: &mut Warp,
+    e: &Shared,
+    exec: u32,
+    sources: [Src; 2],
+    signed: bool,
+    extended: Option<Pred>,
+    compare: Compare,
+) -> Step<Flow> {
+    let mask = match extended {
+        None => set_integer(w, e, sources, compare.mask, signed)?,
+        Some(low) => {
+            let low = w.mask(low);
+            let equal = holds(w, e, sources, |x, y| x == y)?;
+            let other = set_integer(w, e, sources, compare.mask & 5, signed)?;
+            match compare.mask {
+                0 => 0,
+                _ => equal & low | !equal & other,
+            }
+        }
+    };
+    set_both(w, exec, compare, mask);
+    Ok(Flow::Next)
 }
 
 /// One comparison of integers, with the kind of comparison outside the loop over lanes.
@@ -450,7 +606,8 @@ fn lop3(w: &mut Warp, e: &Shared, exec: u32, d: u16, sources: [Src; 3], table: u
     }
 }
 
-/// The selections that put halves together have loops of their own.
+/// The selections that put halves together have loops of their own, and so have all that are known
+/// beforehand: each byte then comes from one source by one shift.
 #[inline(always)]
 fn permute(w: &mut Warp, e: &Shared, exec: u32, d: u16, sources: [Src; 3]) -> Step<Flow> {
     let selector = match sources[1].from {
@@ -460,6 +617,16 @@ fn permute(w: &mut Warp, e: &Shared, exec: u32, d: u16, sources: [Src; 3]) -> St
     match selector {
         0x5410 => map3(w, e, exec, d, sources, |a, _, b| a & 0xffff | b << 16),
         0x7632 => map3(w, e, exec, d, sources, |a, _, b| a >> 16 | b & 0xffff_0000),
+        // No byte that repeats a sign.
+        known if known & 0x8888 == 0 => {
+            let nibbles: [u32; 4] = std::array::from_fn(|at| known >> (4 * at) & 7);
+            let shifts = nibbles.map(|n| n % 4 * 8);
+            let from_a = nibbles.map(|n| if n < 4 { u32::MAX } else { 0 });
+            map3(w, e, exec, d, sources, |a, _, b| {
+                let byte = |at: usize| (a & from_a[at] | b & !from_a[at]) >> shifts[at] & 0xff;
+                byte(0) | byte(1) << 8 | byte(2) << 16 | byte(3) << 24
+            })
+        }
         _ => map3(w, e, exec, d, sources, |x, y, z| integer::permute(0, x, y, z)),
     }
 }
@@ -485,7 +652,6 @@ fn shift(
     sources: [Src; 3],
     how: integer::Funnel,
 ) -> Step<Flow> {
-    let zero = |s: Src| s.from == From::Reg && s.index == ZERO as u8;
     let amount = match sources[1].from {
         From::Imm => Some(sources[1].value),
         _ => None,
@@ -495,7 +661,7 @@ fn shift(
             true => map1(w, e, exec, d, sources[2], |x| (x as i32 >> n) as u32),
             false => map1(w, e, exec, d, sources[2], |x| x >> n),
         },
-        (false, Some(n)) if n < 32 && !how.high && zero(sources[2]) => {
+        (false, Some(n)) if n < 32 && !how.high && is_zero(sources[2]) => {
             map1(w, e, exec, d, sources[0], |x| x << n)
         }
         _ => map3(w, e, exec, d, sources, |x, y, z| integer::funnel(how, x, y, z)),

@@ -330,6 +330,7 @@ pub(crate) fn shared_words<const N: usize>(
     }))
 }
 
+#[inline(always)]
 pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
     match *op {
         Op::Load { d, at, width, space, p, when } => {

@@ -47,6 +47,7 @@ fn compare(
     Ok(out)
 }
 
+#[inline(always)]
 pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
     let (d, out): (u16, [u32; 32]) = match *op {
         Op::HAdd { d, a, b, mode, single } => {

@@ -16,6 +16,7 @@ fn fragment<const N: usize>(w: &Warp, first: u16) -> [Row; N] {
     })
 }
 
+#[inline(always)]
 pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
     match *op {
         Op::Hmma { d, a, b, c, shape, element, single, on } => {

@@ -16,6 +16,7 @@ fn on(w: &Warp, p: Pred) -> bool {
     w.mask(Pred { uniform: true, ..p }) & 1 == 1
 }
 
+#[inline(always)]
 pub(super) fn step(w: &mut Warp, e: &Shared, op: UOp) -> Step<Flow> {
     let (d, value) = match op {
         UOp::Mov { d, b } => (d, scalar_plain(w, e, b)?),

@@ -5,7 +5,8 @@
 //! the last bits only.
 
 use super::convert::tf32;
-use super::half::Kind;
+use super::float::canonical;
+use super::half::{Kind, f16_to_f32};
 use super::round::Round;
 
 /// What the elements of A and B are.
@@ -26,34 +27,9 @@ pub(crate) struct Shape {
     pub(crate) k: usize,
 }
 
-/// Bits per element of a register fragment.
-fn element_bits(element: Element) -> usize {
-    match element {
-        Element::Tf32 => 32,
-        Element::F16 | Element::Bf16 => 16,
-    }
-}
-
 /// How many registers hold A (`m` by `k`) and B (`k` by 8) with elements of `bits`.
 pub(crate) fn registers(shape: Shape, bits: usize) -> (usize, usize) {
     (shape.m * shape.k * bits / 1024, shape.k * 8 * bits / 1024)
-}
-
-/// Where element (`row`, `column`) of A is: register, lane, position within the register. A register
-/// holds eight rows by 128 bits; lanes run along a row in steps of 32 bits. Registers run down the rows
-/// first, then along the columns.
-fn place_a(shape: Shape, bits: usize, row: usize, column: usize) -> (usize, usize, usize) {
-    let per_register = 128 / bits;
-    let per_lane = 32 / bits;
-    let register = (row / 8) + (column / per_register) * (shape.m / 8);
-    let lane = row % 8 * 4 + column % per_register / per_lane;
-    (register, lane, column % per_lane)
-}
-
-/// Where element (`row`, `column`) of B is: as A transposed, columns of eight.
-fn place_b(bits: usize, row: usize, column: usize) -> (usize, usize, usize) {
-    let (register, lane, at) = place_a(Shape { m: 8, k: 0 }, bits, column, row);
-    (register, lane, at)
 }
 
 /// Where element (`row`, `column`) of C is for 32-bit accumulators.
@@ -61,17 +37,83 @@ fn place_c(row: usize, column: usize) -> (usize, usize) {
     (row / 8 * 2 + column % 2, row % 8 * 4 + column / 2)
 }
 
-fn value(element: Element, word: u32, at: usize) -> f64 {
-    let half = (word >> (16 * at)) as u16;
-    match element {
-        Element::F16 => Kind::F16.widen(half).into(),
-        Element::Bf16 => Kind::Bf16.widen(half).into(),
-        Element::Tf32 => tf32(word).into(),
+/// A number that products of elements are formed and added up in.
+trait Factor: Copy + Default {
+    /// `self * b + c`, rounded once.
+    fn fuse(self, b: Self, c: Self) -> Self;
+}
+
+impl Factor for f32 {
+    #[inline(always)]
+    fn fuse(self, b: f32, c: f32) -> f32 {
+        self.mul_add(b, c)
+    }
+}
+
+impl Factor for f64 {
+    #[inline(always)]
+    fn fuse(self, b: f64, c: f64) -> f64 {
+        self.mul_add(b, c)
+    }
+}
+
+/// The matrix that a register holds: eight rows of 128 bits, four lanes for each, as `N` numbers.
+#[inline(always)]
+fn elements<T: Factor, const N: usize>(
+    register: &Row,
+    value: impl Fn(u32, usize) -> T,
+) -> [[T; N]; 8] {
+    let mut out = [[T::default(); N]; 8];
+    for row in 0..8 {
+        for lane in 0..4 {
+            for at in 0..N / 4 {
+                out[row][lane * (N / 4) + at] = value(register[row * 4 + lane], at);
+            }
+        }
+    }
+    out
+}
+
+/// The sums of an `m` by 8 result.
+type Sums<T> = [[T; 8]; 16];
+
+/// Adds `A * B`, product after product along `k`. Whole rows of the result are formed together, which
+/// the compiler turns into vector instructions.
+#[inline(always)]
+fn multiply<T: Factor, const N: usize>(
+    shape: Shape,
+    (a, left): (&[Row], impl Fn(u32, usize) -> T),
+    (b, right): (&[Row], impl Fn(u32, usize) -> T),
+    sums: &mut Sums<T>,
+) {
+    let along = shape.k / N;
+    let down = shape.m / 8;
+    for step in 0..along {
+        // A register of B holds columns where one of A holds rows.
+        let columns: [[T; N]; 8] = elements(&b[step], &right);
+        let mut factors = [[T::default(); 8]; N];
+        for (column, values) in columns.iter().enumerate() {
+            for (k, value) in values.iter().enumerate() {
+                factors[k][column] = *value;
+            }
+        }
+        for part in 0..down {
+            let rows: [[T; N]; 8] = elements(&a[step * down + part], &left);
+            for (row, values) in rows.iter().enumerate() {
+                let sum = &mut sums[part * 8 + row];
+                for (value, factors) in values.iter().zip(&factors) {
+                    for column in 0..8 {
+                        sum[column] = value.fuse(factors[column], sum[column]);
+                    }
+                }
+            }
+        }
     }
 }
 
 /// `A * B + C` for floating elements. `c` and the result are in single precision (four registers) or in
 /// halves (two); `m` is always 16.
+#[inline(always)]
 pub(crate) fn float(
     shape: Shape,
     element: Element,
@@ -81,8 +123,8 @@ pub(crate) fn float(
     c: &[Row],
     out: &mut [Row],
 ) {
-    let bits = element_bits(element);
-    for row in 0..shape.m {
+    let mut sums: Sums<f64> = [[0.0; 8]; 16];
+    for row in 0..16 {
         for column in 0..8 {
             let (register, lane) = place_c(row, column);
             let old = match single {
@@ -92,16 +134,21 @@ pub(crate) fn float(
                     Kind::F16.widen((word >> (16 * (register % 2))) as u16)
                 }
             };
-            let mut sum = f64::from(old);
-            for k in 0..shape.k {
-                let (ra, la, pa) = place_a(shape, bits, row, k);
-                let (rb, lb, pb) = place_b(bits, k, column);
-                sum += value(element, a[ra][la], pa) * value(element, b[rb][lb], pb);
-            }
-            let result = match sum.is_nan() {
-                true => super::float::NAN,
-                false => (sum as f32).to_bits(),
-            };
+            sums[row][column] = old.into();
+        }
+    }
+    let f16 = |word: u32, at: usize| f64::from(f16_to_f32((word >> (16 * at)) as u16));
+    let bf16 = |word: u32, at: usize| f64::from(f32::from_bits(word >> (16 * at) << 16));
+    let tf32 = |word: u32, _: usize| f64::from(tf32(word));
+    match element {
+        Element::F16 => multiply::<f64, 8>(shape, (a, f16), (b, f16), &mut sums),
+        Element::Bf16 => multiply::<f64, 8>(shape, (a, bf16), (b, bf16), &mut sums),
+        Element::Tf32 => multiply::<f64, 4>(shape, (a, tf32), (b, tf32), &mut sums),
+    }
+    for row in 0..16 {
+        for column in 0..8 {
+            let (register, lane) = place_c(row, column);
+            let result = canonical(sums[row][column] as f32);
             match single {
                 true => out[register][lane] = result,
                 false => {
@@ -123,17 +170,19 @@ pub(crate) struct Small {
 }
 
 impl Small {
-    fn read(self, word: u32, at: usize) -> i64 {
+    #[inline(always)]
+    fn read(self, word: u32, at: usize) -> f32 {
         let shift = 32 - self.bits;
         let bits = word >> (self.bits * at) << shift;
         match self.signed {
-            true => i64::from(bits as i32 >> shift),
-            false => i64::from(bits >> shift),
+            true => (bits as i32 >> shift) as f32,
+            false => (bits >> shift) as i32 as f32,
         }
     }
 }
 
 /// `A * B + C` for integers, wrapping or saturating.
+#[inline(always)]
 pub(crate) fn integer(
     shape: Shape,
     kinds: (Small, Small),
@@ -143,20 +192,31 @@ pub(crate) fn integer(
     c: &[Row],
     out: &mut [Row],
 ) {
-    // Both sides are laid out with the wider element's width.
-    let bits = kinds.0.bits.max(kinds.1.bits);
+    // Sums of 64 products of bytes stay below 2^24: they are exact in single precision, for which every
+    // host has fast vectors.
+    let mut sums: Sums<f32> = [[0.0; 8]; 16];
+    let signed = |word: u32, at: usize| f32::from((word >> (8 * at)) as i8);
+    let unsigned = |word: u32, at: usize| f32::from((word >> (8 * at)) as u8);
+    let small = |kind: Small| move |word: u32, at: usize| kind.read(word, at);
+    let bytes = kinds.0.bits == 8 && kinds.1.bits == 8;
+    match (bytes, kinds.0.signed, kinds.1.signed) {
+        (true, true, true) => multiply::<f32, 16>(shape, (a, signed), (b, signed), &mut sums),
+        (true, false, true) => multiply::<f32, 16>(shape, (a, unsigned), (b, signed), &mut sums),
+        (true, true, false) => multiply::<f32, 16>(shape, (a, signed), (b, unsigned), &mut sums),
+        (true, false, false) => multiply::<f32, 16>(shape, (a, unsigned), (b, unsigned), &mut sums),
+        // Both sides are laid out with the wider element's width.
+        _ if kinds.0.bits.max(kinds.1.bits) == 8 => {
+            multiply::<f32, 16>(shape, (a, small(kinds.0)), (b, small(kinds.1)), &mut sums)
+        }
+        _ => multiply::<f32, 32>(shape, (a, small(kinds.0)), (b, small(kinds.1)), &mut sums),
+    }
     for row in 0..shape.m {
         for column in 0..8 {
             let (register, lane) = place_c(row, column);
-            let mut sum = i64::from(c[register][lane] as i32);
-            for k in 0..shape.k {
-                let (ra, la, pa) = place_a(shape, bits, row, k);
-                let (rb, lb, pb) = place_b(bits, k, column);
-                sum += kinds.0.read(a[ra][la], pa) * kinds.1.read(b[rb][lb], pb);
-            }
+            let (old, sum) = (c[register][lane] as i32, sums[row][column] as i32);
             out[register][lane] = match saturate {
-                true => sum.clamp(i32::MIN.into(), i32::MAX.into()) as u32,
-                false => sum as u32,
+                true => old.saturating_add(sum) as u32,
+                false => old.wrapping_add(sum) as u32,
             };
         }
     }
