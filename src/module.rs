@@ -9,7 +9,7 @@ use crate::cubin::{Content, Cubin, SectionId};
 use crate::device::Device;
 use crate::driver::Memory;
 use crate::error::{Error, Result};
-use crate::memory::{Block, View};
+use crate::memory::{Block, Heap, View};
 use crate::qmd::{self, Descriptor, Fields, Shape, Shared};
 
 /// Where sections begin: constant banks are addressed in units of 64 bytes at the finest, and the
@@ -145,8 +145,13 @@ impl From<[u32; 3]> for Dim {
 impl Module {
     /// Places a cubin in GPU memory.
     pub fn load(device: &Device, cubin: &[u8]) -> Result<Module> {
+        Module::place(device.heap(), cubin)
+    }
+
+    pub(crate) fn place(heap: &Arc<Heap>, cubin: &[u8]) -> Result<Module> {
         let cubin = Cubin::parse(cubin)?;
-        let sm = device.info().sm;
+        let info = heap.driver().info();
+        let sm = info.sm;
         if cubin.sm / 10 != sm / 10 || cubin.sm % 10 > sm % 10 {
             return Err(Error::request(format!(
                 "this cubin was built for sm_{} and the GPU is sm_{sm}: build it for sm_{sm}",
@@ -156,17 +161,17 @@ impl Module {
         let places = place(&cubin);
         let bytes = places.last().map_or(0, |last| last.1) + FETCH_AHEAD;
         // Written by the CPU in place: through a window into device memory where it has to be.
-        let unified = device.info().unified_memory;
+        let unified = info.unified_memory;
         let memory = if unified { Memory::Device } else { Memory::Command };
-        let block = device.heap().alloc(bytes, memory)?;
+        let block = heap.alloc(bytes, memory)?;
         let at = |id: SectionId| {
             let (start, end) = places[id.0];
             block.range().slice(start, end - start).expect("the block holds all sections")
         };
         block.fill(&image(&cubin, &places, bytes, &at));
-        device.heap().modules().fetch_add(1, Ordering::Release);
+        heap.modules().fetch_add(1, Ordering::Release);
 
-        let fields = Fields::of_class(device.info().compute_class);
+        let fields = Fields::of_class(info.compute_class);
         let kernels = cubin
             .kernels
             .iter()

@@ -7,6 +7,7 @@ use hw_defs::qmd::QmdField;
 
 use super::Queue;
 use super::commands::Target;
+use super::copier::Copier;
 use super::encode::{self, Operand};
 use super::launch::{DESCRIPTOR_BYTES, Prepared};
 use super::ring::Ring;
@@ -30,6 +31,7 @@ pub(super) struct Kernels {
     /// The heap's count of modules when the caches were last invalidated.
     modules_seen: u64,
     local: Option<Local>,
+    pub(super) copier: Copier,
 }
 
 /// Memory behind the local memory of all threads that can run at once.
@@ -47,6 +49,7 @@ impl Kernels {
             group: Group::None,
             modules_seen: 0,
             local: None,
+            copier: Copier::default(),
         })
     }
 }

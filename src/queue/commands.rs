@@ -4,9 +4,10 @@ use std::any::Any;
 use std::marker::PhantomData;
 use std::sync::Arc;
 
+use super::copier;
 use super::encode::{self, Operand, Sink, Until};
 use super::launch::Prepared;
-use crate::args::Arg;
+use crate::args::{Arg, Content};
 use crate::driver::Engine;
 use crate::error::{Error, Result};
 use crate::memory::{Block, Buffer, Element, View, Word};
@@ -26,6 +27,9 @@ pub(crate) trait Target {
 
     /// Takes a launch that was checked.
     fn launch(&mut self, prepared: Prepared<'_>) -> Result<()>;
+
+    /// The kernel that copies. Compute only.
+    fn copier(&self) -> Result<Kernel>;
 
     /// From here on launches need not wait for each other, or do again.
     fn concurrent(&mut self, on: bool);
@@ -209,16 +213,18 @@ pub trait Commands: Target + Sized {
         Ok(self)
     }
 
-    /// Copies bytes between two places of equal length. Copy queues only.
+    /// Copies bytes between two places of equal length, which must not overlap.
+    ///
+    /// A copy queue does it with a copy engine, beside kernels that run meanwhile. A compute queue
+    /// does it with a kernel, in order with its launches. That moves bytes within the memory of a
+    /// desktop or server GPU faster: on an H200 at every size, four times from 16 MiB on. To
+    /// and from main memory the copy engine is the better choice.
     fn copy<'a>(
         &mut self,
         to: impl Into<Place<'a>>,
         from: impl Into<Place<'a>>,
     ) -> Result<&mut Self> {
         let (to, from) = (to.into(), from.into());
-        if self.engine() != Engine::Copy {
-            return Err(Error::request("a compute queue cannot copy: use a copy queue"));
-        }
         if to.len != from.len {
             return Err(Error::request(format!(
                 "a copy of {} bytes does not fit a destination of {} bytes: both sides must be equally long",
@@ -226,10 +232,25 @@ pub trait Commands: Target + Sized {
             )));
         }
         let bytes = to.len;
+        let slots = [to.slot_of, from.slot_of];
         let to = self.admit(to.operand, to.slot_of, to.keep)?;
         let from = self.admit(from.operand, from.slot_of, from.keep)?;
-        for piece in encode::pieces(bytes) {
-            encode::copy_piece(&mut self.room()?, to, from, piece);
+        match self.engine() {
+            Engine::Copy => {
+                for piece in encode::pieces(bytes) {
+                    encode::copy_piece(&mut self.room()?, to, from, piece);
+                }
+            }
+            Engine::Compute if bytes == 0 => {}
+            Engine::Compute => {
+                let kernel = self.copier()?;
+                let address = |operand: Operand, slot_of| match slot_of {
+                    Some(recording) => Arg { content: Content::Slot(operand, recording) },
+                    None => operand.value.into(),
+                };
+                let args = [address(to, slots[0]), address(from, slots[1]), bytes.into()];
+                self.launch(Prepared::new(&kernel, &copier::launch(bytes), &args)?)?;
+            }
         }
         Ok(self)
     }

@@ -2,6 +2,7 @@
 
 mod chain;
 mod commands;
+mod copier;
 mod encode;
 mod launch;
 mod recording;
@@ -19,6 +20,7 @@ use crate::channel::{Channel, Patience};
 use crate::driver::{Engine, LOCAL_WINDOW, SHARED_WINDOW};
 use crate::error::{Error, Result};
 use crate::memory::Heap;
+use crate::module::Kernel;
 use crate::signal::{Ticket, Timeline};
 use chain::{Kernels, Tail};
 use commands::{Keep, Target};
@@ -120,7 +122,8 @@ impl Queue {
 
     /// Begins a recording for this queue.
     pub fn record(&self) -> Recorder {
-        Recorder::new(self.heap(), self.setup, self.channel.word())
+        let copier = self.kernels.as_ref().map(|kernels| kernels.copier.clone());
+        Recorder::new(self.heap(), self.setup, self.channel.word(), copier.unwrap_or_default())
     }
 
     /// Waits until everything submitted is done.
@@ -228,6 +231,11 @@ impl Target for Queue {
 
     fn launch(&mut self, prepared: Prepared<'_>) -> Result<()> {
         self.chain(prepared)
+    }
+
+    fn copier(&self) -> Result<Kernel> {
+        let Some(kernels) = &self.kernels else { unreachable!("compute queues have kernels") };
+        kernels.copier.kernel(self.heap())
     }
 
     fn concurrent(&mut self, on: bool) {

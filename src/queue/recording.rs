@@ -10,12 +10,14 @@ use hw_defs::qmd::QmdField;
 use super::Setup;
 use super::chain::Group;
 use super::commands::{Commands, Keep, Owner, Slot, Target};
+use super::copier::Copier;
 use super::encode::{self, Half, Operand, Sink};
 use super::launch::{DESCRIPTOR_BYTES, Prepared, place_bank};
 use crate::addr::GpuVa;
 use crate::driver::Memory;
 use crate::error::{Error, Result};
 use crate::memory::{Block, Heap, View, Word};
+use crate::module::Kernel;
 use crate::qmd::Descriptor;
 use crate::signal::Timeline;
 
@@ -37,6 +39,7 @@ pub struct Recorder {
     /// Whether the last command is a launch that another can be chained to.
     chained: bool,
     group: Group,
+    copier: Copier,
 }
 
 /// A launch, but for where it lies.
@@ -85,7 +88,12 @@ struct SlotState {
 }
 
 impl Recorder {
-    pub(super) fn new(heap: &Arc<Heap>, setup: Setup, queue: &Arc<Word>) -> Recorder {
+    pub(super) fn new(
+        heap: &Arc<Heap>,
+        setup: Setup,
+        queue: &Arc<Word>,
+        copier: Copier,
+    ) -> Recorder {
         Recorder {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             heap: heap.clone(),
@@ -99,6 +107,7 @@ impl Recorder {
             launches: Vec::new(),
             chained: false,
             group: Group::None,
+            copier,
         }
     }
 
@@ -338,6 +347,10 @@ impl Target for Recorder {
         self.chained = self.group == Group::None;
         self.group = self.group.goes_on();
         Ok(())
+    }
+
+    fn copier(&self) -> Result<Kernel> {
+        self.copier.kernel(&self.heap)
     }
 
     fn concurrent(&mut self, on: bool) {

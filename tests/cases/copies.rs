@@ -228,6 +228,45 @@ pub fn of_nothing_and_of_odd_places(device: &Device) -> Result<()> {
     Ok(())
 }
 
+/// A compute queue copies with a kernel, in order with its launches: any places, any lengths.
+pub fn by_a_compute_queue(device: &Device) -> Result<()> {
+    let mut queue = device.compute_queue()?;
+    let bytes = pattern(11, 10_000);
+    let (from, to) = (host(device, &bytes)?, host(device, &[0xee; 10_000])?);
+    let between = device.alloc::<u8>(10_000)?;
+    let mut expected = vec![0xee; 10_000];
+    let pieces = [
+        (0, 0, 0),
+        (0, 0, 1),
+        (16, 32, 4096),
+        (4208, 4160, 1001),
+        (5301, 5302, 77),
+        (6004, 6020, 999),
+    ];
+    for (at, of, len) in pieces {
+        queue.copy(between.slice(at..at + len)?, from.slice(of..of + len)?)?;
+        queue.copy(to.slice(at..at + len)?, between.slice(at..at + len)?)?;
+        expected[at..at + len].copy_from_slice(&bytes[of..of + len]);
+    }
+    queue.submit()?.wait(SOON)?;
+    assert!(to.to_vec()? == expected);
+
+    let mut recorder = queue.record();
+    let (there, back) =
+        (recorder.view_slot(between.slice(0..64)?)?, recorder.view_slot(to.slice(0..64)?)?);
+    recorder.copy(there, from.slice(0..64)?)?.copy(back, there)?;
+    let mut recording = recorder.finish()?;
+    for i in 0..10 {
+        recording.set_view(there, between.slice(100 * i..100 * i + 64)?)?;
+        recording.set_view(back, to.slice(999 * i..999 * i + 64)?)?;
+        queue.replay(&mut recording)?;
+        expected[999 * i..999 * i + 64].copy_from_slice(&bytes[..64]);
+    }
+    queue.finish()?;
+    assert!(to.to_vec()? == expected);
+    Ok(())
+}
+
 pub fn refuse_what_cannot_be(device: &Device) -> Result<()> {
     let (mut compute, mut copy) = (device.compute_queue()?, device.copy_queue()?);
     let (long, short) = (host(device, &[1; 16])?, host(device, &[2; 8])?);
@@ -236,7 +275,7 @@ pub fn refuse_what_cannot_be(device: &Device) -> Result<()> {
         other => panic!("expected a refusal with {words:?}, got {other:?}"),
     };
     refused(copy.copy(&long, &short).map(drop), "equally long");
-    refused(compute.copy(&short, &short).map(drop), "copy queue");
+    refused(compute.copy(&long, &short).map(drop), "equally long");
     refused(copy.write(long.slice(0..3)?, 1).map(drop), "4 or 8 bytes");
     refused(copy.write(long.slice(0..4)?, 1 << 32).map(drop), "does not fit");
     refused(copy.write(long.slice(4..12)?, 1).map(drop), "multiple of 8");

@@ -64,6 +64,7 @@ cases! {
         cpu_writes_seen_after_a_barrier
         host_memory_both_ways
         of_nothing_and_of_odd_places
+        by_a_compute_queue
         refuse_what_cannot_be;
     order:
         ring_far_ahead_of_the_gpu
