@@ -80,17 +80,31 @@ pub(super) fn step(w: &mut Warp, _: &mut Shared, op: &Op, exec: u32) -> Step<Flo
         }
         Op::Shfl { d, p, a, mode, lane, clamp } => {
             let row = w.regs[a as usize];
-            let given = |w: &Warp, what: Given, at: usize| match what {
-                Given::Number(n) => n,
-                Given::Reg(r) => w.regs[r as usize][at],
-            };
             let mut inside = 0;
-            let out = std::array::from_fn(|at| {
-                let (source, valid) =
-                    shuffle(mode, at as u32, given(w, lane, at), given(w, clamp, at));
-                inside |= u32::from(valid) << at;
-                row[source as usize]
-            });
+            let mut out = [0; 32];
+            match (mode, lane, clamp) {
+                // Whole warps that trade with a fixed lane: what sums and maximums are made of.
+                (Shuffle::Butterfly, Given::Number(by), Given::Number(0x1f)) => {
+                    let by = by as usize & 31;
+                    for at in 0..32 {
+                        out[at] = row[at ^ by];
+                    }
+                    inside = u32::MAX;
+                }
+                (Shuffle::Index, Given::Number(from), Given::Number(0x1f)) => {
+                    out = [row[from as usize & 31]; 32];
+                    inside = u32::MAX;
+                }
+                _ => {
+                    let lane = given_row(w, lane);
+                    let clamp = given_row(w, clamp);
+                    for at in 0..32 {
+                        let (source, valid) = shuffle(mode, at as u32, lane[at], clamp[at]);
+                        inside |= u32::from(valid) << at;
+                        out[at] = row[source as usize & 31];
+                    }
+                }
+            }
             w.write(d, exec, &out);
             w.set_pred(p, exec, inside);
         }
@@ -99,7 +113,17 @@ pub(super) fn step(w: &mut Warp, _: &mut Shared, op: &Op, exec: u32) -> Step<Flo
     Ok(Flow::Next)
 }
 
+/// A number of the instruction or a register, in every lane.
+#[inline(always)]
+fn given_row(w: &Warp, what: Given) -> [u32; 32] {
+    match what {
+        Given::Number(n) => [n; 32],
+        Given::Reg(r) => w.regs[r as usize],
+    }
+}
+
 /// The lane that a shuffle reads, and whether that is inside the segment. Outside, a lane reads itself.
+#[inline(always)]
 fn shuffle(mode: Shuffle, lane: u32, by: u32, clamp: u32) -> (u32, bool) {
     let by = by & 31;
     let (bound, segment) = (clamp & 31, clamp >> 8 & 31);

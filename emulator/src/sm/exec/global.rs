@@ -4,24 +4,59 @@ use super::watched::Watch;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 
-/// Offsets of some lanes into one span, found to be inside and aligned.
+/// The places of some lanes in one span, found to be inside and aligned.
 pub(crate) struct Gathered<'m> {
-    span: Span<'m>,
+    /// What the offsets count from; itself anywhere.
+    start: *mut u8,
     exec: u32,
-    offsets: [u64; 32],
+    offsets: [u32; 32],
+    /// Whether all lanes are at the same place.
+    same: bool,
     bytes: u64,
+    writable: bool,
+    memory: PhantomData<&'m ()>,
 }
 
 impl Gathered<'_> {
+    #[inline(always)]
+    fn at<T: Word>(&self, lane: usize) -> &T {
+        assert!(size_of::<T>() as u64 == self.bytes);
+        let place = self.start.wrapping_add(self.offsets[lane] as usize).cast::<T>();
+        // SAFETY: `Span::gather` found this lane's place to be inside the span with room for `bytes`, and
+        // aligned. The offsets of lanes that take no part are those of one that does.
+        unsafe { &*place }
+    }
+
     /// The values of the lanes, each given to `put`.
     #[inline(always)]
     pub(crate) fn each<T: Word>(&self, mut put: impl FnMut(usize, T::Value)) {
-        assert!(size_of::<T>() as u64 == self.bytes);
+        if self.exec != u32::MAX {
+            for lane in (0..32).filter(|lane| self.exec >> lane & 1 == 1) {
+                put(lane, self.at::<T>(lane).value());
+            }
+        } else if self.same {
+            let value = self.at::<T>(0).value();
+            for lane in 0..32 {
+                put(lane, value);
+            }
+        } else {
+            for lane in 0..32 {
+                put(lane, self.at::<T>(lane).value());
+            }
+        }
+    }
+
+    /// Whether it may be stored to.
+    pub(crate) fn writable(&self) -> bool {
+        self.writable
+    }
+
+    /// Stores what `value` gives for each of the lanes, in their order.
+    #[inline(always)]
+    pub(crate) fn store<T: Word>(&self, value: impl Fn(usize) -> T::Value) {
         for lane in 0..32 {
             if self.exec == u32::MAX || self.exec >> lane & 1 == 1 {
-                // SAFETY: `Span::check` found this lane's offset to leave room for `bytes` and to be a
-                // multiple of it, from a base that is a multiple of 16.
-                put(lane, unsafe { self.span.known::<T>(self.offsets[lane]) }.value());
+                self.at::<T>(lane).set(value(lane));
             }
         }
     }
@@ -29,8 +64,9 @@ impl Gathered<'_> {
 
 /// A unit of memory that can be read at once.
 pub(crate) trait Word {
-    type Value;
+    type Value: Copy;
     fn value(&self) -> Self::Value;
+    fn set(&self, value: Self::Value);
 }
 
 macro_rules! words {
@@ -40,6 +76,10 @@ macro_rules! words {
             #[inline(always)]
             fn value(&self) -> $value {
                 self.load(Relaxed)
+            }
+            #[inline(always)]
+            fn set(&self, value: $value) {
+                self.store(value, Relaxed);
             }
         })*
     };
@@ -51,6 +91,11 @@ impl Word for [AtomicU64; 2] {
     #[inline(always)]
     fn value(&self) -> [u64; 2] {
         [self[0].load(Relaxed), self[1].load(Relaxed)]
+    }
+    #[inline(always)]
+    fn set(&self, value: [u64; 2]) {
+        self[0].store(value[0], Relaxed);
+        self[1].store(value[1], Relaxed);
     }
 }
 
@@ -85,25 +130,55 @@ pub struct Span<'m> {
 }
 
 impl<'m> Span<'m> {
-    /// The offsets of an access of `bytes` by the lanes of `exec`, if all are inside and aligned.
+    /// The places of an access of `bytes` by the lanes of `exec`, if all are inside and aligned. Lanes are
+    /// at `high` and `low` words of an address plus something common to all; the first of `exec` is at
+    /// `address`, which is inside.
+    ///
+    /// Lanes whose upper words differ are left to others: then all that follows is arithmetic of words.
     #[inline(always)]
-    pub(crate) fn check(
+    pub(crate) fn gather(
         &self,
         exec: u32,
-        addresses: &[u64; 32],
+        [low, high]: [&[u32; 32]; 2],
+        address: u64,
         bytes: u64,
     ) -> Option<Gathered<'m>> {
-        let limit = self.len.checked_sub(bytes)?;
-        let mut offsets = [0; 32];
-        let mut wrong = 0u64;
-        for lane in 0..32 {
-            let offset = addresses[lane].wrapping_sub(self.base);
-            let bad = u64::from(offset > limit) | (offset & (bytes - 1));
-            // Lanes that do not take part may be anywhere.
-            wrong |= bad & u64::from(exec >> lane & 1).wrapping_neg();
-            offsets[lane] = offset;
+        let first = exec.trailing_zeros() as usize & 31;
+        let (low_first, high_first) = (low[first], high[first]);
+        // Where an offset of zero would be, and from there the first and the last place inside.
+        let inside = address.wrapping_sub(self.base);
+        let zero = inside as i64 - i64::from(low_first);
+        let least = (-zero).max(0);
+        let most = self.len.checked_sub(bytes)? as i64 - zero;
+        let room = most.min(u32::MAX.into()) - least;
+        if inside >= self.len || address % bytes != 0 || room < 0 {
+            return None;
         }
-        (wrong == 0).then_some(Gathered { span: *self, exec, offsets, bytes })
+        let (least, room) = (least as u32, room as u32);
+        let (mut far, mut differ, mut outside) = (0, 0, 0);
+        let mut offsets = [0; 32];
+        for lane in 0..32 {
+            // Lanes that take no part may be anywhere; they are put where the first is.
+            let active = (exec >> lane & 1).wrapping_neg();
+            let apart = (low[lane] ^ low_first) & active;
+            far |= (high[lane] ^ high_first) & active;
+            differ |= apart;
+            offsets[lane] = apart ^ low_first;
+            outside |= u32::from(offsets[lane].wrapping_sub(least) > room);
+        }
+        if far | outside | differ & (bytes as u32 - 1) != 0 {
+            return None;
+        }
+        let start = self.host.wrapping_offset(zero as isize);
+        Some(Gathered {
+            start,
+            exec,
+            offsets,
+            same: differ == 0,
+            bytes,
+            writable: self.writable,
+            memory: PhantomData,
+        })
     }
 
     /// The stretch of `len` bytes at GPU address `base`, backed by `host`.
@@ -144,17 +219,6 @@ impl<'m> Span<'m> {
         // SAFETY: the bytes are inside the span, which its maker promised to stay mapped; `T` is one of
         // the atomic integers below, aligned because callers check the address first.
         unsafe { &*pointer.cast::<T>() }
-    }
-
-    /// The value at an offset that is known to be inside and aligned.
-    ///
-    /// # Safety
-    /// `offset + size_of::<T>()` must not exceed the length of the span, and the address must be a
-    /// multiple of the size of `T`.
-    #[inline(always)]
-    unsafe fn known<T>(&self, offset: u64) -> &T {
-        // SAFETY: the caller has checked what `at` checks.
-        unsafe { &*self.host.wrapping_add(offset as usize).cast::<T>() }
     }
 
     #[inline(always)]

@@ -10,7 +10,9 @@ use super::block::{Shared, draw};
 use super::fault::{FaultKind, Step, Trap, lane_trap, trap};
 use super::warp::{Group, Warp};
 use super::{general, memory, watched};
-use crate::sm::meaning::{float, half, integer};
+use crate::sm::meaning::convert::Float;
+use crate::sm::meaning::integer::Dot;
+use crate::sm::meaning::{Round, float, half, integer};
 use crate::sm::op::*;
 use crate::sm::program::PAGE;
 
@@ -324,6 +326,8 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Option<Step<Flo
                 float::fuse_plain(x & ka ^ na, y & kb ^ nb, z & kc ^ nc)
             })
         }
+        // Compilers move by the multiplier.
+        Op::IMad { d, a, c, .. } if is_zero(a) && !c.neg => map1(w, e, exec, d, c, |x| x),
         Op::IMad { d, a, b, c } => {
             let n = if c.neg { u32::MAX } else { 0 };
             map3(w, e, exec, d, [a, b, c], |x, y, z| {
@@ -352,6 +356,45 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Option<Step<Flo
         }
         Op::Lop3 { d, a, b, c, table } => lop3(w, e, exec, d, [a, b, c], table),
         Op::Dot4Signed { d, a, b, c } => map3(w, e, exec, d, [a, b, c], integer::dot4_signed),
+        Op::Dot { d, a, b, c, how: Dot { pairs: None, a_signed: false, b_signed: true } }
+            if !c.neg =>
+        {
+            map3(w, e, exec, d, [a, b, c], |x, y, z| {
+                let term =
+                    |at: u32| (x >> (8 * at) & 0xff) as i32 * i32::from((y >> (8 * at)) as i8);
+                z.wrapping_add((term(0) + term(1) + term(2) + term(3)) as u32)
+            })
+        }
+        Op::FromInteger { d, b, from, to: Float::F32, round: Round::Nearest, part }
+            if b.from == From::Reg && from.bits + u32::from(part) * from.bits.min(16) <= 32 =>
+        {
+            // The part first goes to the top, so that the shift back extends it.
+            let up = 32 - from.bits - u32::from(part) * from.bits.min(16);
+            let down = 32 - from.bits;
+            match from.signed {
+                true => map1(w, e, exec, d, b, |x| (((x << up) as i32 >> down) as f32).to_bits()),
+                false => map1(w, e, exec, d, b, |x| ((x << up >> down) as f32).to_bits()),
+            }
+        }
+        Op::FAdd { d, a, b, mode: FLUSH } => {
+            let ((ka, na), (kb, nb)) = (float_mods(a), float_mods(b));
+            let f = float::flush;
+            map2(w, e, exec, d, [a, b], |x, y| f(float::add_plain(f(x & ka ^ na), f(y & kb ^ nb))))
+        }
+        Op::FMul { d, a, b, mode: FLUSH, scale: 0 } => {
+            let ((ka, na), (kb, nb)) = (float_mods(a), float_mods(b));
+            let f = float::flush;
+            map2(w, e, exec, d, [a, b], |x, y| {
+                f(float::multiply_plain(f(x & ka ^ na), f(y & kb ^ nb)))
+            })
+        }
+        Op::FFma { d, a, b, c, mode: FLUSH } => {
+            let ((ka, na), (kb, nb), (kc, nc)) = (float_mods(a), float_mods(b), float_mods(c));
+            let f = float::flush;
+            map3(w, e, exec, d, [a, b, c], |x, y, z| {
+                f(float::fuse_plain(f(x & ka ^ na), f(y & kb ^ nb), f(z & kc ^ nc)))
+            })
+        }
         Op::I32ToF32 { d, b } => map1(w, e, exec, d, b, |x| (x as i32 as f32).to_bits()),
         Op::HAdd { d, a, b, mode, single: true }
             if is_zero(a)
@@ -397,6 +440,14 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Option<Step<Flo
                 },
             )
         }
+        // Compilers clear registers by reading the special register that is zero.
+        Op::Special { d, index: 0xff, wide } => {
+            w.write(d, exec, &[0; 32]);
+            if wide && d != SINK {
+                w.write(d + 1, exec, &[0; 32]);
+            }
+            Ok(Flow::Next)
+        }
         Op::Load { d, at, width, space: Space::Global, p: PSINK, when: Pred::TRUE } => {
             memory::load_global(w, e, exec, d, at, width)
         }
@@ -415,6 +466,9 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Option<Step<Flo
         _ => return None,
     })
 }
+
+/// To nearest, denormals flushed: what fast mathematics of a compiler ask for.
+const FLUSH: float::Mode = float::Mode { flush: true, ..float::Mode::PLAIN };
 
 /// A source that is the zero register.
 const ZEROS: Src =
@@ -691,10 +745,16 @@ fn multiply_wide(
         high[lane] = (result >> 32) as u32;
     };
     match fixed {
-        Some(add) => (0..32).for_each(|lane| put(lane, add)),
+        Some(add) => {
+            for lane in 0..32 {
+                put(lane, add);
+            }
+        }
         None => {
             let (cl, ch) = (&w.regs[c.index as usize], &w.regs[c.index as usize + 1]);
-            (0..32).for_each(|lane| put(lane, u64::from(cl[lane]) | u64::from(ch[lane]) << 32));
+            for lane in 0..32 {
+                put(lane, u64::from(cl[lane]) | u64::from(ch[lane]) << 32);
+            }
         }
     }
     if d != SINK {

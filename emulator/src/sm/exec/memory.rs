@@ -2,13 +2,14 @@
 
 use super::block::Shared;
 use super::fault::{FaultKind, Step, lane_trap};
-use super::global::Span;
+use super::global::{Gathered, Span};
 use super::hot::Flow;
 use super::warp::Warp;
 use crate::sm::meaning::integer::Atomic;
 use crate::sm::meaning::{Round, double, float, half};
 use crate::sm::op::*;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
 
 /// One past the local addresses.
 const LOCAL_END: u64 = 1 << 24;
@@ -78,6 +79,106 @@ fn find_span<'m>(e: &mut Shared<'_, 'm>, address: u64, bytes: u32, lane: usize) 
     }
 }
 
+/// The places of a global access, if it is one of those that need no closer look.
+#[inline(always)]
+fn gather<'m>(
+    w: &Warp,
+    e: &mut Shared<'_, 'm>,
+    exec: u32,
+    at: Address,
+    width: Width,
+) -> Step<Option<Gathered<'m>>> {
+    let add = w.upair(at.uniform).wrapping_add(at.offset as i64 as u64);
+    let high = if at.base == ZERO { ZERO } else { at.base + 1 };
+    let (low, high) = (&w.regs[at.base as usize], &w.regs[high as usize]);
+    let lane = exec.trailing_zeros() as usize & 31;
+    let address = (u64::from(low[lane]) | u64::from(high[lane]) << 32).wrapping_add(add);
+    let span = span(e, address, width.bytes(), lane)?;
+    Ok(span.gather(exec, [low, high], address, width.bytes().into()))
+}
+
+/// A store to global memory.
+#[inline(always)]
+fn store_global(
+    w: &mut Warp,
+    e: &mut Shared,
+    exec: u32,
+    s: u16,
+    at: Address,
+    width: Width,
+) -> Step<Flow> {
+    let places = gather(w, e, exec, at, width)?;
+    let Some(places) = places.filter(Gathered::writable) else {
+        let access = Access { width, space: Space::Global };
+        return store_lanes(w, e, exec, s, &addresses(w, at), access);
+    };
+    // The zero register is zero in all words of a wide one.
+    let row = |n: u16| &w.regs[if s == ZERO { ZERO } else { s + n } as usize];
+    let rows = [row(0), row(1), row(2), row(3)];
+    let wide = |n: usize, l: usize| u64::from(rows[n][l]) | u64::from(rows[n + 1][l]) << 32;
+    match width {
+        Width::U8 | Width::S8 => places.store::<AtomicU8>(|l| rows[0][l] as u8),
+        Width::U16 | Width::S16 => places.store::<AtomicU16>(|l| rows[0][l] as u16),
+        Width::W32 => places.store::<AtomicU32>(|l| rows[0][l]),
+        Width::W64 => places.store::<AtomicU64>(|l| wide(0, l)),
+        Width::W128 => places.store::<[AtomicU64; 2]>(|l| [wide(0, l), wide(2, l)]),
+    }
+    Ok(Flow::Next)
+}
+
+/// Whole words between registers and shared memory, if all lanes are inside and aligned: their offsets.
+#[inline(always)]
+fn shared_places(w: &Warp, e: &Shared, exec: u32, at: Address, width: Width) -> Option<[u32; 32]> {
+    let bytes = width.bytes();
+    let limit = (e.bytes.len() as u32).checked_sub(bytes)?;
+    let uniform = match at.uniform {
+        UZERO => 0,
+        u => w.uregs[u as usize],
+    };
+    let add = uniform.wrapping_add(at.offset as u32);
+    let base = &w.regs[at.base as usize];
+    let mut out = [0; 32];
+    let mut wrong = 0;
+    for lane in 0..32 {
+        let address = (base[lane] << at.scale).wrapping_add(add);
+        let active = (exec >> lane & 1).wrapping_neg();
+        wrong |= (u32::from(address > limit) | address & (bytes - 1)) & active;
+        out[lane] = address;
+    }
+    (bytes >= 4 && wrong == 0).then_some(out)
+}
+
+/// `N` words per lane from shared memory.
+#[inline(always)]
+fn load_shared<const N: usize>(w: &mut Warp, e: &Shared, exec: u32, d: u16, places: &[u32; 32]) {
+    let rows = &mut w.regs[d as usize..d as usize + N];
+    for lane in 0..32 {
+        if exec == u32::MAX || exec >> lane & 1 == 1 {
+            let at = places[lane] as usize;
+            let bytes = &e.bytes[at..at + N * 4];
+            for n in 0..N {
+                let word = [bytes[n * 4], bytes[n * 4 + 1], bytes[n * 4 + 2], bytes[n * 4 + 3]];
+                rows[n][lane] = u32::from_le_bytes(word);
+            }
+        }
+    }
+}
+
+/// `N` words per lane to shared memory.
+#[inline(always)]
+fn store_shared<const N: usize>(w: &Warp, e: &mut Shared, exec: u32, s: u16, places: &[u32; 32]) {
+    for lane in 0..32 {
+        if exec == u32::MAX || exec >> lane & 1 == 1 {
+            let at = places[lane] as usize;
+            let bytes = &mut e.bytes[at..at + N * 4];
+            for n in 0..N {
+                let row = if s == ZERO { ZERO as usize } else { s as usize + n };
+                bytes[n * 4..n * 4 + 4].copy_from_slice(&w.regs[row][lane].to_le_bytes());
+            }
+        }
+    }
+}
+
 /// A load from global memory without any condition.
 #[inline(always)]
 pub(crate) fn load_global(
@@ -88,13 +189,9 @@ pub(crate) fn load_global(
     at: Address,
     width: Width,
 ) -> Step<Flow> {
-    use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
-    let addresses = addresses(w, at);
-    let lane = exec.trailing_zeros() as usize & 31;
-    let span = span(e, addresses[lane], width.bytes(), lane)?;
-    let Some(places) = span.check(exec, &addresses, width.bytes().into()) else {
+    let Some(places) = gather(w, e, exec, at, width)? else {
         let access = Access { width, space: Space::Global };
-        return load_lanes(w, e, exec, d, &addresses, access);
+        return load_lanes(w, e, exec, d, &addresses(w, at), access);
     };
     // Straight into the registers: a copy on the way would wait for 32 narrow stores to be read as wide
     // ones. Only the lanes of `exec` are given.
@@ -305,6 +402,26 @@ fn load_lanes(
     Ok(Flow::Next)
 }
 
+fn store_lanes(
+    w: &mut Warp,
+    e: &mut Shared,
+    exec: u32,
+    s: u16,
+    addresses: &[u64; 32],
+    access: Access,
+) -> Step<Flow> {
+    for lane in (0..32).filter(|lane| exec >> lane & 1 == 1) {
+        let place = place(w, e, lane, addresses[lane], access)?;
+        let words = std::array::from_fn(|n| match s {
+            ZERO => 0,
+            s if n < access.width.registers() as usize => w.regs[s as usize + n][lane],
+            _ => 0,
+        });
+        store(w, e, place, access.width, words, lane)?;
+    }
+    Ok(Flow::Next)
+}
+
 fn write_rows(w: &mut Warp, d: u16, exec: u32, rows: &[[u32; 32]]) {
     if d != SINK {
         for (at, row) in rows.iter().enumerate() {
@@ -347,21 +464,35 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             if space == Space::Global {
                 return load_global(w, e, wanted, d, at, width);
             }
+            if space == Space::Shared && d != SINK {
+                if let Some(places) = shared_places(w, e, wanted, at, width) {
+                    match width.registers() {
+                        1 => load_shared::<1>(w, e, wanted, d, &places),
+                        2 => load_shared::<2>(w, e, wanted, d, &places),
+                        _ => load_shared::<4>(w, e, wanted, d, &places),
+                    }
+                    return Ok(Flow::Next);
+                }
+            }
             let addresses = all_addresses(w, at, space);
             load_lanes(w, e, wanted, d, &addresses, Access { width, space })
         }
         Op::Store { s, at, width, space } => {
-            let addresses = all_addresses(w, at, space);
-            for lane in (0..32).filter(|lane| exec >> lane & 1 == 1) {
-                let place = place(w, e, lane, addresses[lane], Access { width, space })?;
-                let words = std::array::from_fn(|n| match s {
-                    ZERO => 0,
-                    s if n < width.registers() as usize => w.regs[s as usize + n][lane],
-                    _ => 0,
-                });
-                store(w, e, place, width, words, lane)?;
+            if space == Space::Global {
+                return store_global(w, e, exec, s, at, width);
             }
-            Ok(Flow::Next)
+            if space == Space::Shared {
+                if let Some(places) = shared_places(w, e, exec, at, width) {
+                    match width.registers() {
+                        1 => store_shared::<1>(w, e, exec, s, &places),
+                        2 => store_shared::<2>(w, e, exec, s, &places),
+                        _ => store_shared::<4>(w, e, exec, s, &places),
+                    }
+                    return Ok(Flow::Next);
+                }
+            }
+            let addresses = all_addresses(w, at, space);
+            store_lanes(w, e, exec, s, &addresses, Access { width, space })
         }
         Op::Atom { .. } => atomic(w, e, op, exec),
         Op::CopyAsync { shared, global, width, zero_fill, when } => {

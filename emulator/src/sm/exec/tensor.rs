@@ -8,12 +8,14 @@ use super::warp::Warp;
 use crate::sm::meaning::tensor::{self, Row};
 use crate::sm::op::*;
 
-/// The registers of a fragment.
-fn fragment<const N: usize>(w: &Warp, first: u16) -> [Row; N] {
-    std::array::from_fn(|at| match first {
-        ZERO => [0; 32],
-        first => w.regs[(first as usize + at).min(ROWS - 1)],
-    })
+/// The `count` registers of a fragment.
+#[inline(always)]
+fn fragment(w: &Warp, first: u16, count: usize) -> &[Row] {
+    const ZEROS: &[Row] = &[[0; 32]; 4];
+    match first {
+        ZERO => &ZEROS[..count],
+        first => &w.regs[first as usize..first as usize + count],
+    }
 }
 
 #[inline(always)]
@@ -23,18 +25,18 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             if w.mask(on) == 0 {
                 return Ok(Flow::Next);
             }
-            let (fa, fb, fc) = (fragment::<4>(w, a), fragment::<2>(w, b), fragment::<4>(w, c));
+            let (fa, fb, fc) = (fragment(w, a, 4), fragment(w, b, 2), fragment(w, c, 4));
             let mut out = [[0; 32]; 4];
-            tensor::float(shape, element, single, &fa, &fb, &fc, &mut out);
+            tensor::float(shape, element, single, fa, fb, fc, &mut out);
             put(w, d, exec, &out[..if single { 4 } else { 2 }]);
         }
         Op::Imma { d, a, b, c, shape, kinds, saturate, on } => {
             if w.mask(on) == 0 {
                 return Ok(Flow::Next);
             }
-            let (fa, fb, fc) = (fragment::<4>(w, a), fragment::<2>(w, b), fragment::<4>(w, c));
+            let (fa, fb, fc) = (fragment(w, a, 4), fragment(w, b, 2), fragment(w, c, 4));
             let mut out = [[0; 32]; 4];
-            tensor::integer(shape, kinds, saturate, &fa, &fb, &fc, &mut out);
+            tensor::integer(shape, kinds, saturate, fa, fb, fc, &mut out);
             put(w, d, exec, &out[..shape.m / 4]);
         }
         Op::Dmma { d, a, b, c, on } => {

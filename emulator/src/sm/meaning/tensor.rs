@@ -32,11 +32,6 @@ pub(crate) fn registers(shape: Shape, bits: usize) -> (usize, usize) {
     (shape.m * shape.k * bits / 1024, shape.k * 8 * bits / 1024)
 }
 
-/// Where element (`row`, `column`) of C is for 32-bit accumulators.
-fn place_c(row: usize, column: usize) -> (usize, usize) {
-    (row / 8 * 2 + column % 2, row % 8 * 4 + column / 2)
-}
-
 /// A number that products of elements are formed and added up in.
 trait Factor: Copy + Default {
     /// `self * b + c`, rounded once.
@@ -74,7 +69,8 @@ fn elements<T: Factor, const N: usize>(
     out
 }
 
-/// The sums of an `m` by 8 result.
+/// The sums of an `m` by 8 result, by row. Eight rows lie in two registers: the even columns in one, the odd
+/// ones in the other, four lanes for each row.
 type Sums<T> = [[T; 8]; 16];
 
 /// Adds `A * B`, product after product along `k`. Whole rows of the result are formed together, which
@@ -124,17 +120,16 @@ pub(crate) fn float(
     out: &mut [Row],
 ) {
     let mut sums: Sums<f64> = [[0.0; 8]; 16];
-    for row in 0..16 {
-        for column in 0..8 {
-            let (register, lane) = place_c(row, column);
-            let old = match single {
-                true => f32::from_bits(c[register][lane]),
-                false => {
-                    let word = c[register / 2][lane];
-                    Kind::F16.widen((word >> (16 * (register % 2))) as u16)
-                }
-            };
-            sums[row][column] = old.into();
+    for (half, rows) in sums.chunks_exact_mut(8).enumerate() {
+        let rows = rows.as_flattened_mut();
+        for at in 0..2 {
+            for lane in 0..32 {
+                let old = match single {
+                    true => f32::from_bits(c[half * 2 + at][lane]),
+                    false => f16_to_f32((c[half][lane] >> (16 * at)) as u16),
+                };
+                rows[lane * 2 + at] = old.into();
+            }
         }
     }
     let f16 = |word: u32, at: usize| f64::from(f16_to_f32((word >> (16 * at)) as u16));
@@ -145,17 +140,16 @@ pub(crate) fn float(
         Element::Bf16 => multiply::<f64, 8>(shape, (a, bf16), (b, bf16), &mut sums),
         Element::Tf32 => multiply::<f64, 4>(shape, (a, tf32), (b, tf32), &mut sums),
     }
-    for row in 0..16 {
-        for column in 0..8 {
-            let (register, lane) = place_c(row, column);
-            let result = canonical(sums[row][column] as f32);
+    for (half, rows) in sums.chunks_exact(8).enumerate() {
+        let rows = rows.as_flattened();
+        for lane in 0..32 {
+            let [low, high] = [0, 1].map(|at| canonical(rows[lane * 2 + at] as f32));
             match single {
-                true => out[register][lane] = result,
+                true => (out[half * 2][lane], out[half * 2 + 1][lane]) = (low, high),
                 false => {
-                    let half = u32::from(Kind::F16.narrow(result, Round::Nearest));
-                    let shift = 16 * (register % 2);
-                    let word = &mut out[register / 2][lane];
-                    *word = *word & !(0xffff << shift) | half << shift;
+                    let [low, high] =
+                        [low, high].map(|x| u32::from(Kind::F16.narrow(x, Round::Nearest)));
+                    out[half][lane] = low | high << 16;
                 }
             }
         }
@@ -210,14 +204,17 @@ pub(crate) fn integer(
         }
         _ => multiply::<f32, 32>(shape, (a, small(kinds.0)), (b, small(kinds.1)), &mut sums),
     }
-    for row in 0..shape.m {
-        for column in 0..8 {
-            let (register, lane) = place_c(row, column);
-            let (old, sum) = (c[register][lane] as i32, sums[row][column] as i32);
-            out[register][lane] = match saturate {
-                true => old.saturating_add(sum) as u32,
-                false => old.wrapping_add(sum) as u32,
-            };
+    for (half, rows) in sums.chunks_exact(8).take(shape.m / 8).enumerate() {
+        let rows = rows.as_flattened();
+        for at in 0..2 {
+            for lane in 0..32 {
+                let old = c[half * 2 + at][lane] as i32;
+                let sum = rows[lane * 2 + at] as i32;
+                out[half * 2 + at][lane] = match saturate {
+                    true => old.saturating_add(sum) as u32,
+                    false => old.wrapping_add(sum) as u32,
+                };
+            }
         }
     }
 }

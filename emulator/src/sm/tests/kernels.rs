@@ -261,8 +261,16 @@ fn every_shipped_word_decodes() {
         let folder =
             std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../ptx").join(arch_name(arch));
         let mut words = 0;
-        for file in std::fs::read_dir(folder).unwrap() {
-            let cubin = std::fs::read(file.unwrap().path()).unwrap();
+        let mut folders = vec![folder];
+        let mut files = Vec::new();
+        while let Some(folder) = folders.pop() {
+            for entry in std::fs::read_dir(folder).unwrap() {
+                let path = entry.unwrap().path();
+                if path.is_dir() { folders.push(path) } else { files.push(path) }
+            }
+        }
+        for file in files {
+            let cubin = std::fs::read(file).unwrap();
             for name in names(&cubin) {
                 let arena = Arena::new();
                 let kernel = Kernel::load(&arena, arch, &cubin, &name);
