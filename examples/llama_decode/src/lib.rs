@@ -5,6 +5,7 @@
 //! them and collects tokens, [`text`] makes words of those, [`report`] says what it cost.
 //! [`reference`] computes the same on the CPU, slowly and plainly.
 
+pub mod chat;
 pub mod error;
 pub mod gguf;
 pub mod made;
@@ -17,4 +18,5 @@ pub mod repack;
 pub mod report;
 pub mod run;
 pub mod sample;
+pub mod status;
 pub mod text;

@@ -1,5 +1,340 @@
 //! The `llama_decode` command.
 
-fn main() {
-    println!("usage: llama_decode [MODEL.gguf] [PROMPT]");
+use std::io::{self, IsTerminal, Read, Write};
+use std::path::Path;
+use std::process::ExitCode;
+use std::time::{Duration, Instant};
+use std::{env, fs};
+
+use clap::Parser;
+use llama_decode::chat::Chat;
+use llama_decode::gguf::Gguf;
+use llama_decode::model::Model;
+use llama_decode::options::Options;
+use llama_decode::report::{self, Answer, Bench, Host, Memory, Profile};
+use llama_decode::run::{self, Decoder, Ending, Error, INTERRUPTED, Interrupt, Mib, Result};
+use llama_decode::status::Status;
+use llama_decode::text::{Specials, Stream, Tokenizer};
+
+/// The model for those who bring none.
+const STORIES: &[u8] = include_bytes!("../model/stories.gguf");
+/// A title that it knows.
+const TITLE: &str = "The Lost Lamp";
+
+/// Set by `doorbell emulate` for the programs that it starts.
+const EMULATED: &str = "DOORBELL_EMULATED";
+
+fn main() -> ExitCode {
+    let started = Instant::now();
+    match decode(&Options::parse(), started) {
+        Ok(Ending::Interrupted) => ExitCode::from(INTERRUPTED),
+        Ok(_) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("llama_decode: {error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn decode(options: &Options, started: Instant) -> Result<Ending> {
+    options.sampling.sampling().check()?;
+    let interrupt = Interrupt::watch()?;
+    if options.measure.compare {
+        return compare(options, &interrupt);
+    }
+    let file = match &options.model {
+        Some(path) => Gguf::open(path)?,
+        None => Gguf::new(STORIES)?,
+    };
+    let model = Model::new(&file)?;
+    let tokenizer = Tokenizer::new(&file)?;
+    // What cannot go well is said before anything is loaded.
+    let prompt = prompt(options, tokenizer.as_ref())?;
+
+    let session = options.dispatch.via.is_direct().then(emulator::start_unless_gpu).flatten();
+    let emulated = session.is_some() || env::var_os(EMULATED).is_some();
+    let pace = options.dispatch.pace(emulated);
+    let mut status = Status::new(false);
+    let mut progress = |done: u64, all: u64| {
+        let percent = 100 * done / all.max(1);
+        status.show(|| format!("loading {percent:3} % of {}", Mib(all)));
+    };
+    let (via, context) = (options.dispatch.via, options.text.context);
+    let mut decoder = run::start(&file, &model, via, context, pace, &mut progress)?;
+    status.clear();
+    let ready = started.elapsed();
+
+    let name =
+        if model.config.name.is_empty() { "a model without a name" } else { &model.config.name };
+    let about = About {
+        model: format!("{name} ({} of file)", Mib(file.bytes().len() as u64)),
+        vocab: model.config.vocab as u32,
+        memory: Memory::of(decoder.plan(), file.bytes().len() as u64),
+        emulated,
+        ready,
+    };
+    let quiet = options.text.json;
+    if options.measure.memory && !quiet {
+        println!("{}", about.memory);
+    }
+    if options.measure.bench {
+        return bench(options, &mut decoder, about, &interrupt);
+    }
+    if let Some(path) = &options.measure.profile {
+        return profile(options, &mut decoder, about, &prompt, path.as_deref(), &interrupt);
+    }
+    if !quiet {
+        eprintln!("{} on {}, via {via}", about.model, decoder.describe());
+    }
+    let ends = tokenizer.as_ref().map_or(&[][..], Tokenizer::ends);
+    let settings = Settings { options, ends, interrupt: &interrupt };
+    match &prompt {
+        Prompt::Chat => {
+            let tokenizer = tokenizer.as_ref().expect("checked with the prompt");
+            let chat = Chat::new(&file, tokenizer, options.text.system.as_deref())?;
+            talk(chat, &mut decoder, &settings)
+        }
+        Prompt::Tokens { tokens, text } => {
+            let tokenizer = tokenizer.as_ref().filter(|_| options.text.ids.is_empty());
+            let answer = settings.answer(&mut decoder, tokenizer, tokens, text)?;
+            if quiet {
+                let answer =
+                    Answer { memory: options.measure.memory.then_some(about.memory), ..answer };
+                print_json(&answer)?;
+                Ok(answer.ending)
+            } else {
+                eprintln!("{}", answer.speed(pace.per_ring, ready));
+                Ok(answer.ending)
+            }
+        }
+    }
+}
+
+/// What is known once a model is loaded.
+struct About {
+    model: String,
+    vocab: u32,
+    memory: Memory,
+    emulated: bool,
+    ready: Duration,
+}
+
+/// What the text goes on from.
+enum Prompt {
+    Chat,
+    Tokens { tokens: Vec<u32>, text: String },
+}
+
+fn prompt(options: &Options, tokenizer: Option<&Tokenizer>) -> Result<Prompt> {
+    let input = &options.text;
+    if !input.ids.is_empty() || tokenizer.is_none() {
+        // Whatever the numbers are, the first token of a file without words is as good as any.
+        let tokens = if input.ids.is_empty() { vec![0] } else { input.ids.clone() };
+        if input.chat || input.prompt.is_some() || input.file.is_some() {
+            let why = "this file has no vocabulary: give it tokens with --ids";
+            return Err(Error::Request(why.to_owned()));
+        }
+        return Ok(Prompt::Tokens { tokens, text: String::new() });
+    }
+    if input.chat {
+        return Ok(Prompt::Chat);
+    }
+    let text = match (&input.prompt, &input.file) {
+        (Some(text), _) => text.clone(),
+        (None, Some(path)) => read(path)?,
+        (None, None) if options.model.is_none() => TITLE.to_owned(),
+        (None, None) => String::new(),
+    };
+    let tokenizer = tokenizer.expect("checked above");
+    let mut tokens = tokenizer.encode(&text, Specials::Plain)?;
+    if tokens.is_empty() {
+        // A model without a beginning of texts begins after an end.
+        tokens.extend(tokenizer.bos().or(tokenizer.ends().first().copied()).or(Some(0)));
+    }
+    Ok(Prompt::Tokens { tokens, text })
+}
+
+fn read(path: &Path) -> Result<String> {
+    let mut text = String::new();
+    let read = if path == Path::new("-") {
+        io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        fs::read_to_string(path)
+    };
+    read.map_err(|error| Error::Request(format!("cannot read {}: {error}", path.display())))
+}
+
+/// What every answer is made with.
+struct Settings<'a> {
+    options: &'a Options,
+    ends: &'a [u32],
+    interrupt: &'a Interrupt,
+}
+
+impl Settings<'_> {
+    /// Lets the model go on from a prompt, and prints what it says as it comes.
+    fn answer(
+        &self,
+        decoder: &mut Decoder,
+        tokenizer: Option<&Tokenizer>,
+        prompt: &[u32],
+        shown: &str,
+    ) -> Result<Answer> {
+        let Options { text, sampling, .. } = self.options;
+        let out = io::stdout();
+        let mut status = Status::new(text.json || out.is_terminal());
+        let mut stream = tokenizer.map(Stream::new);
+        let mut said = String::new();
+        let mut print = |piece: &str| {
+            said.push_str(piece);
+            if !text.json {
+                // A reader that has gone, as `head` does, wants no more.
+                let _ = out.lock().write_all(piece.as_bytes()).and_then(|()| out.lock().flush());
+            }
+        };
+        print(shown);
+        let began = Instant::now();
+        decoder.prefill(prompt)?;
+        let prefill = began.elapsed();
+        let mut count = 0;
+        let mut take = |tokens: &[u32]| {
+            count += tokens.len();
+            let piece: String = match &mut stream {
+                Some(stream) => tokens.iter().map(|token| stream.push(*token)).collect(),
+                None => tokens.iter().map(|token| format!("{token} ")).collect(),
+            };
+            print(&piece);
+            let speed = count as f64 / (began.elapsed() - prefill).as_secs_f64();
+            status.show(|| format!("{count} tokens, {speed:.1} tok/s"));
+        };
+        let sampling = sampling.sampling();
+        let run = decoder.decode(text.tokens, self.ends, &sampling, self.interrupt, &mut take)?;
+        print(&stream.map_or(String::new(), |mut stream| stream.finish()));
+        print("\n");
+        status.clear();
+        Ok(Answer::new(said, prompt.len(), prefill, run))
+    }
+}
+
+fn talk(mut chat: Chat, decoder: &mut Decoder, settings: &Settings) -> Result<Ending> {
+    eprintln!("Ctrl-C ends an answer, Ctrl-D the talk.");
+    let mut lines = io::stdin().lines();
+    loop {
+        if io::stdin().is_terminal() {
+            eprint!("> ");
+        }
+        // While nothing runs, Ctrl-C ends the program at once.
+        settings.interrupt.raise();
+        let line = lines.next().transpose();
+        settings.interrupt.clear();
+        let line = line.map_err(|error| Error::Request(format!("cannot read: {error}")))?;
+        let Some(line) = line else { return Ok(Ending::EndOfText) };
+        if line.trim().is_empty() {
+            continue;
+        }
+        let prompt = chat.ask(line)?;
+        let answer = settings.answer(decoder, Some(chat.tokenizer()), &prompt, "")?;
+        eprintln!(
+            "[{}]",
+            answer
+                .speed(settings.options.dispatch.tokens_per_doorbell.unwrap_or(1), Duration::ZERO)
+        );
+        chat.answered(answer.text);
+        settings.interrupt.clear();
+    }
+}
+
+fn bench(
+    options: &Options,
+    decoder: &mut Decoder,
+    about: About,
+    interrupt: &Interrupt,
+) -> Result<Ending> {
+    let (depths, tokens) = (&options.measure.depths, options.text.tokens);
+    let pace = options.dispatch.measured_pace(about.emulated);
+    let mut say = |text: String| eprintln!("llama_decode: {text}");
+    let (points, prefill_tok_s) =
+        report::bench(decoder, about.vocab, depths, tokens, pace, interrupt, &mut say)?;
+    let bench = Bench {
+        via: options.dispatch.via.to_string(),
+        gpu: decoder.describe(),
+        host: Host::read(about.emulated),
+        model: about.model,
+        start_up_ms: about.ready.as_secs_f64() * 1e3,
+        kernels: decoder.plan().decode.len(),
+        points,
+        prefill_tok_s,
+        memory: about.memory,
+    };
+    if options.text.json {
+        print_json(&bench)?;
+    } else {
+        print!("{bench}");
+    }
+    Ok(Ending::Limit)
+}
+
+fn compare(options: &Options, interrupt: &Interrupt) -> Result<Ending> {
+    let keep = |arg: &std::ffi::OsString| arg != "--compare" && arg != "--json";
+    let args: Vec<_> = env::args_os().skip(1).filter(keep).collect();
+    let compared = report::compare(&args, interrupt)?;
+    if options.text.json {
+        print_json(&compared)?;
+    } else {
+        print!("{compared}");
+    }
+    if compared.same_tokens {
+        Ok(Ending::Limit)
+    } else {
+        Err(Error::Request("the ways differ".to_owned()))
+    }
+}
+
+/// Tokens that are timed.
+const PROFILED: u32 = 9;
+
+fn profile(
+    options: &Options,
+    decoder: &mut Decoder,
+    about: About,
+    prompt: &Prompt,
+    path: Option<&Path>,
+    interrupt: &Interrupt,
+) -> Result<Ending> {
+    let Prompt::Tokens { tokens, .. } = prompt else {
+        return Err(Error::Request("a chat cannot be profiled: give it a prompt".to_owned()));
+    };
+    let host = Host::read(about.emulated);
+    let datasheet = report::datasheet(decoder.machine().sm, &host.board);
+    let dram = options.measure.dram.or(datasheet).ok_or_else(|| {
+        Error::Request(format!(
+            "the DRAM bandwidth of {} is not known: say --dram GB/S",
+            host.board
+        ))
+    })?;
+    decoder.prefill(tokens)?;
+    decoder.decode(PROFILED, &[], &options.sampling.sampling(), interrupt, &mut |_| {})?;
+    let depth = decoder.depth();
+    let spans = decoder.profile(PROFILED)?;
+    let (plan, context) = (decoder.plan(), decoder.context());
+    let profile = Profile::new(plan, context, decoder.describe(), depth, dram, &spans);
+    if let Some(path) = path {
+        let wrote = fs::write(path, profile.trace());
+        wrote
+            .map_err(|error| Error::Request(format!("cannot write {}: {error}", path.display())))?;
+        eprintln!("llama_decode: {} is for https://ui.perfetto.dev", path.display());
+    }
+    if options.text.json {
+        print_json(&profile)?;
+    } else {
+        print!("{profile}");
+    }
+    Ok(Ending::Limit)
+}
+
+fn print_json(value: &impl serde::Serialize) -> Result<()> {
+    let text =
+        serde_json::to_string_pretty(value).map_err(|error| Error::Request(error.to_string()))?;
+    println!("{text}");
+    Ok(())
 }

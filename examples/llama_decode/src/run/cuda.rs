@@ -7,7 +7,7 @@ use std::sync::atomic::{Ordering, fence};
 
 use super::arguments::{Argument, arguments};
 use super::libcuda::{self, Address, Function, Geometry, Graph, Module, Pinned};
-use super::{Backend, Error, Mib, Result, Via, cubins, too_little};
+use super::{Backend, Error, Mib, Result, Span, Via, cubins, too_little};
 use crate::plan::{BufferId, Limits, Machine, Place, Plan, Step};
 
 /// Dynamic shared memory that a launch may have without asking first.
@@ -95,7 +95,7 @@ impl Cuda {
         }
         let mut arguments = arguments(step, &|buffer| self.address(buffer));
         let pointers = arguments.iter_mut().map(|a| a.bytes.as_mut_ptr().cast()).collect();
-        let early = step.early && self.via != Via::CudaGraphPlain;
+        let early = step.early && self.via.starts_early();
         let geometry = Geometry { grid: step.grid, block: step.block, shared: step.shared, early };
         Ok(Prepared { function, geometry, pointers, _arguments: arguments })
     }
@@ -202,6 +202,11 @@ impl Backend for Cuda {
 
     fn is_idle(&mut self) -> Result<bool> {
         self.driver.is_idle()
+    }
+
+    fn profile(&mut self, _steps: &[Step]) -> Result<Vec<Span>> {
+        let why = "kernels are timed by the GPU's own timestamps, which take --via direct";
+        Err(Error::Unavailable(why.to_owned()))
     }
 
     fn blame(&mut self, _steps: &[Step]) -> Option<String> {

@@ -12,7 +12,7 @@ use doorbell::{
 
 use super::arguments::arguments;
 use super::staging::Staging;
-use super::{Backend, Error, Mib, Result, cubins, name_of, too_little};
+use super::{Backend, Error, Mib, Result, Span, cubins, name_of, too_little};
 use crate::plan::{BufferId, Limits, Machine, Place, Plan, Step};
 
 /// How long one kernel may take before it is blamed.
@@ -34,6 +34,8 @@ pub struct Direct {
 /// What of a plan lies in the GPU's memory.
 #[derive(Debug, Default)]
 struct Placed {
+    /// Whether kernels that can start early do.
+    early: bool,
     buffers: Vec<Held>,
     modules: HashMap<&'static str, Module>,
     kernels: HashMap<(&'static str, &'static str), Kernel>,
@@ -46,45 +48,23 @@ enum Held {
     Shared(Buffer<u32>),
 }
 
-/// When a kernel worked, by the GPU's clock in nanoseconds: from the end of the one before it to its
-/// own.
-#[derive(Debug, Clone, Copy)]
-pub struct Span {
-    /// The one before it ended.
-    pub began: u64,
-    /// It ended.
-    pub ended: u64,
-}
-
 impl Direct {
     /// Opens the GPU of this machine.
     pub fn open() -> Result<Direct> {
-        let device = Device::open(Select::Auto)?;
-        let compute = device.compute_queue()?;
-        let (placed, recording, sent, staging) = (Placed::default(), None, 0, None);
-        Ok(Direct { device, compute, placed, recording, sent, staging })
+        Direct::open_as(true)
     }
 
-    /// Runs steps once, with a timestamp after each.
-    pub fn profile(&mut self, steps: &[Step]) -> Result<Vec<Span>> {
-        self.placed.load(&self.device, steps)?;
-        let timelines = (0..=steps.len()).map(|_| self.device.timeline());
-        let timelines: Vec<Timeline> = timelines.collect::<doorbell::Result<_>>()?;
-        let mut recorder = self.compute.record();
-        recorder.signal(&timelines[0], 1)?;
-        for (step, timeline) in steps.iter().zip(&timelines[1..]) {
-            self.placed.exec(&mut recorder, step)?;
-            recorder.signal(timeline, 1)?;
-        }
-        let mut recording = recorder.finish()?;
-        self.compute.replay(&mut recording)?.wait(LONGEST_STEP)?;
-        let mut began = timelines[0].timestamp_ns();
-        let spans = timelines[1..].iter().map(|timeline| {
-            // A kernel that may start early can end before the one ahead of it has signalled.
-            let ended = timeline.timestamp_ns().max(began);
-            Span { began: std::mem::replace(&mut began, ended), ended }
-        });
-        Ok(spans.collect())
+    /// The same; no kernel starts before the one ahead of it has ended.
+    pub fn open_plain() -> Result<Direct> {
+        Direct::open_as(false)
+    }
+
+    fn open_as(early: bool) -> Result<Direct> {
+        let device = Device::open(Select::Auto)?;
+        let compute = device.compute_queue()?;
+        let placed = Placed { early, ..Placed::default() };
+        let (recording, sent, staging) = (None, 0, None);
+        Ok(Direct { device, compute, placed, recording, sent, staging })
     }
 }
 
@@ -115,10 +95,14 @@ impl Placed {
     /// Launches a step whose kernel is loaded.
     fn exec(&self, target: &mut impl Commands, step: &Step) -> Result<()> {
         let kernel = &self.kernels[&(step.module, step.kernel)];
-        let launch = Launch::new(step.grid, step.block).shared(step.shared);
+        let mut launch = Launch::new(step.grid, step.block).shared(step.shared);
+        if step.early && self.early {
+            launch = launch.early();
+        }
         let bytes = arguments(step, &|buffer| self.address(buffer));
         let args: Vec<_> = bytes.iter().map(|arg| Arg::bytes(&arg.bytes[..arg.len])).collect();
-        // SAFETY: a plan's kernels keep to the plan's buffers, which live as long as the queue.
+        // SAFETY: a plan's kernels keep to the plan's buffers, which live as long as the queue, and
+        // those that it marks as early keep to the rules for that.
         let launched = unsafe { target.exec(kernel, &launch, &args) };
         launched.map(|_| ()).map_err(|error| Error::of_step(step, error.into()))
     }
@@ -243,6 +227,27 @@ impl Backend for Direct {
             Err(doorbell::Error::Timeout { waited, .. }) => Err(Error::Silence(waited)),
             other => Ok(other?),
         }
+    }
+
+    fn profile(&mut self, steps: &[Step]) -> Result<Vec<Span>> {
+        self.placed.load(&self.device, steps)?;
+        let timelines = (0..=steps.len()).map(|_| self.device.timeline());
+        let timelines: Vec<Timeline> = timelines.collect::<doorbell::Result<_>>()?;
+        let mut recorder = self.compute.record();
+        recorder.signal(&timelines[0], 1)?;
+        for (step, timeline) in steps.iter().zip(&timelines[1..]) {
+            self.placed.exec(&mut recorder, step)?;
+            recorder.signal(timeline, 1)?;
+        }
+        let mut recording = recorder.finish()?;
+        self.compute.replay(&mut recording)?.wait(LONGEST_STEP)?;
+        let mut began = timelines[0].timestamp_ns();
+        let spans = timelines[1..].iter().map(|timeline| {
+            // A kernel that may start early can end before the one ahead of it has signalled.
+            let ended = timeline.timestamp_ns().max(began);
+            Span { began: std::mem::replace(&mut began, ended), ended }
+        });
+        Ok(spans.collect())
     }
 
     fn blame(&mut self, steps: &[Step]) -> Option<String> {

@@ -34,6 +34,11 @@ impl Interrupt {
         Ok(interrupt)
     }
 
+    /// Asks for an end, as Ctrl-C does.
+    pub fn raise(&self) {
+        self.seen.store(true, Ordering::Relaxed);
+    }
+
     /// Whether it has come.
     pub fn seen(&self) -> bool {
         self.seen.load(Ordering::Relaxed)

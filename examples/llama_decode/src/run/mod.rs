@@ -8,11 +8,15 @@ mod arguments;
 mod clock;
 mod cubins;
 mod cuda;
+mod decode;
 mod direct;
 mod interrupt;
 mod libcuda;
+mod load;
 
 mod staging;
+mod start;
+mod state;
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -21,16 +25,21 @@ use crate::plan::{BufferId, Limits, Machine, Plan, Role, Step};
 
 pub use clock::cpu_time;
 pub use cuda::Cuda;
-pub use direct::{Direct, Span};
-pub use interrupt::Interrupt;
+pub use decode::{Decoder, Ending, Pace, Run, Wait};
+pub use direct::Direct;
+pub use interrupt::{INTERRUPTED, Interrupt};
+pub use load::load;
+pub use start::start;
 
 /// The way to the GPU.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, clap::ValueEnum, serde::Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Via {
-    /// The GPU's own queues, through doorbell: one recording, one doorbell
+    /// The GPU's own queues: one recording, one doorbell; kernels start early where they can
     Direct,
-    /// A CUDA graph, with programmatic edges where a kernel may start early
+    /// The same, every kernel waiting for the one before it to end
+    DirectPlain,
+    /// A CUDA graph, with programmatic edges where kernels can start early
     CudaGraph,
     /// A CUDA graph in which every kernel waits for the one before it to end
     CudaGraphPlain,
@@ -40,13 +49,25 @@ pub enum Via {
 
 impl Via {
     /// All of them, in the order of tables.
-    pub const ALL: [Via; 4] = [Via::Direct, Via::CudaGraph, Via::CudaGraphPlain, Via::CudaStream];
+    pub const ALL: [Via; 5] =
+        [Via::Direct, Via::DirectPlain, Via::CudaGraph, Via::CudaGraphPlain, Via::CudaStream];
+
+    /// Whether it goes without the CUDA driver.
+    pub fn is_direct(self) -> bool {
+        matches!(self, Via::Direct | Via::DirectPlain)
+    }
+
+    /// Whether kernels that wait by themselves start before the one ahead of them has ended.
+    pub fn starts_early(self) -> bool {
+        !matches!(self, Via::DirectPlain | Via::CudaGraphPlain)
+    }
 }
 
 impl fmt::Display for Via {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {
             Via::Direct => "direct",
+            Via::DirectPlain => "direct-plain",
             Via::CudaGraph => "cuda-graph",
             Via::CudaGraphPlain => "cuda-graph-plain",
             Via::CudaStream => "cuda-stream",
@@ -60,6 +81,9 @@ pub type Result<T, E = Error> = std::result::Result<T, E>;
 /// What can go wrong, each as one sentence.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
+    /// The file or what is in it cannot be used.
+    #[error(transparent)]
+    File(#[from] crate::error::Error),
     /// The direct way to the GPU failed.
     #[error(transparent)]
     Device(#[from] doorbell::Error),
@@ -183,6 +207,9 @@ pub trait Backend: fmt::Debug {
         Ok(())
     }
 
+    /// Runs steps once, with a timestamp after each.
+    fn profile(&mut self, steps: &[Step]) -> Result<Vec<Span>>;
+
     /// After a fault or a silence: runs the steps once more, one by one, and finds the one that does
     /// not end; where it cannot tell, nothing.
     fn blame(&mut self, steps: &[Step]) -> Option<String>;
@@ -192,8 +219,19 @@ pub trait Backend: fmt::Debug {
 pub fn open(via: Via) -> Result<Box<dyn Backend>> {
     Ok(match via {
         Via::Direct => Box::new(Direct::open()?),
+        Via::DirectPlain => Box::new(Direct::open_plain()?),
         Via::CudaGraph | Via::CudaGraphPlain | Via::CudaStream => Box::new(Cuda::open(via)?),
     })
+}
+
+/// When a kernel worked, by the GPU's clock in nanoseconds: from the end of the one before it to its
+/// own.
+#[derive(Debug, Clone, Copy)]
+pub struct Span {
+    /// The one before it ended.
+    pub began: u64,
+    /// It ended.
+    pub ended: u64,
 }
 
 /// A step as people read it: `attention` (part, layer).
