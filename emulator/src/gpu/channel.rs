@@ -14,9 +14,11 @@ use super::fault::Fault;
 use super::fetch::Fetcher;
 use super::launch::Pcas;
 use super::launch_code::CodeCache;
-use super::mmu::Space;
+use super::mmu::{MmuFault, Space};
 use super::registers::{Registers, Table};
 use super::semaphore::{Acquire, Release};
+use super::stores::Reach;
+use super::visibility::Visibility;
 use super::{ChannelSetup, Event, Shaker, SpaceId};
 
 /// Where the driver and every user put the engines.
@@ -38,11 +40,30 @@ pub(super) struct Bus<'a> {
     pub(super) channel: u32,
     /// Classes whose context the driver has made for this channel.
     pub(super) classes: &'a [u32],
+    /// What keeps stores from being seen at once, if that is modelled.
+    pub(super) visibility: Option<&'a mut Visibility>,
     /// With it, engines run behind the host engine.
     pub(super) shaker: Option<&'a mut Shaker>,
 }
 
 impl Bus<'_> {
+    /// Words as the host engine and the scheduler of launches see them.
+    pub(super) fn words(&self, va: u64, count: usize) -> Result<Vec<u32>, MmuFault> {
+        if let Some(visibility) = &self.visibility {
+            return visibility.words(self.space, va, count);
+        }
+        let mut words = Vec::with_capacity(count);
+        self.space.read_words(va, count as u64, &mut words)?;
+        Ok(words)
+    }
+
+    /// Everything that engines have stored is where everybody sees it.
+    pub(super) fn system_membar(&mut self) {
+        if let Some(visibility) = &mut self.visibility {
+            visibility.stores.bring_all();
+        }
+    }
+
     /// Wakes whoever sleeps on the TSG's event.
     pub(super) fn interrupt(&mut self) {
         self.events.push(Event::NonStallInterrupt { tsg: self.tsg });
@@ -74,8 +95,35 @@ pub(super) enum Work {
     Copy(copy::Job),
     Report(Report),
     Launch(Pcas),
-    /// The compute engine's caches lose the code in them.
-    DropCode,
+    Invalidate(Invalidate),
+}
+
+/// What the compute engine's caches lose.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Invalidate {
+    pub(super) code: bool,
+    pub(super) data: bool,
+    pub(super) constants: bool,
+    /// What multiprocessors have stored is seen by other engines.
+    pub(super) flush: bool,
+}
+
+impl Invalidate {
+    fn run(self, bus: &mut Bus) {
+        if self.code {
+            bus.code.invalidate();
+        }
+        let Some(visibility) = &mut bus.visibility else { return };
+        if self.data {
+            visibility.invalidate_data();
+        }
+        if self.constants {
+            visibility.invalidate_constants();
+        }
+        if self.flush {
+            visibility.stores.bring_shaders(Reach::Gpu);
+        }
+    }
 }
 
 /// The compute engine's report.
@@ -90,7 +138,10 @@ pub(super) struct Report {
 
 impl Report {
     fn run(self, bus: &mut Bus) -> Result<(), Fault> {
-        let released = self.release.perform(bus.space, bus.clock);
+        if self.flush {
+            bus.system_membar();
+        }
+        let released = self.release.perform(bus);
         released.map_err(|fault| Fault::mmu("the compute engine's semaphore release", fault))?;
         if self.awaken {
             bus.interrupt();
@@ -203,7 +254,7 @@ impl Channel {
             return self.method(bus, subchannel, method, data);
         }
         if let Some(acquire) = &self.waiting {
-            let succeeds = acquire.succeeds(bus.space);
+            let succeeds = acquire.succeeds(bus);
             if !succeeds.map_err(|fault| Fault::mmu("a semaphore acquire", fault))? {
                 return Ok(Advance::Blocked);
             }
@@ -326,7 +377,7 @@ impl Channel {
             match work {
                 Work::Copy(job) => job.run(bus)?,
                 Work::Report(report) => report.run(bus)?,
-                Work::DropCode => bus.code.invalidate(),
+                Work::Invalidate(what) => what.run(bus),
                 Work::Launch(pcas) => {
                     if let Some(engine) = &mut self.compute {
                         engine.launch(bus, pcas)?;

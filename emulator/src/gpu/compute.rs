@@ -5,10 +5,11 @@
 
 use std::sync::LazyLock;
 
+use hw_defs::Field;
 use hw_defs::c7c0::*;
 use hw_defs::cbc0::HOPPER_COMPUTE_A;
 
-use super::channel::{Bus, Report, Work};
+use super::channel::{Bus, Invalidate, Report, Work};
 use super::fault::Fault;
 use super::launch::{Launches, Pcas};
 use super::mmu::{Kind, Space};
@@ -145,13 +146,22 @@ impl Compute {
                 })
             }
             INVALIDATE_SHADER_CACHES => {
-                let code = INVALIDATE_SHADER_CACHES_INSTRUCTION.get(data);
-                Ok((code == INVALIDATE_SHADER_CACHES_INSTRUCTION_TRUE).then_some(Work::DropCode))
+                let set = |field: Field| field.get(data) != 0;
+                Ok(Some(Work::Invalidate(Invalidate {
+                    code: set(INVALIDATE_SHADER_CACHES_INSTRUCTION),
+                    data: set(INVALIDATE_SHADER_CACHES_DATA),
+                    constants: set(INVALIDATE_SHADER_CACHES_CONSTANT),
+                    flush: set(INVALIDATE_SHADER_CACHES_FLUSH_DATA),
+                })))
             }
             INVALIDATE_SHADER_CACHES_NO_WFI => {
-                let code = INVALIDATE_SHADER_CACHES_NO_WFI_INSTRUCTION.get(data);
-                let drops = code == INVALIDATE_SHADER_CACHES_NO_WFI_INSTRUCTION_TRUE;
-                Ok(drops.then_some(Work::DropCode))
+                let set = |field: Field| field.get(data) != 0;
+                Ok(Some(Work::Invalidate(Invalidate {
+                    code: set(INVALIDATE_SHADER_CACHES_NO_WFI_INSTRUCTION),
+                    data: set(INVALIDATE_SHADER_CACHES_NO_WFI_GLOBAL_DATA),
+                    constants: set(INVALIDATE_SHADER_CACHES_NO_WFI_CONSTANT),
+                    flush: false,
+                })))
             }
             SEND_PCAS_B => {
                 bus.notice("SEND_PCAS_B does nothing on this class: use SEND_SIGNALING_PCAS2_B");

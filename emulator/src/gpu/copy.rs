@@ -7,9 +7,10 @@ use hw_defs::c7b5::*;
 
 use super::channel::{Bus, Work};
 use super::fault::Fault;
-use super::mmu::{Kind, Space};
+use super::mmu::{Kind, Span};
 use super::registers::{Registers, Table, offsets};
 use super::semaphore::{Op, Reduction, Release, Size};
+use super::stores::{Agent, Reach, Stores};
 
 /// The engine as one channel sees it.
 pub(super) struct Copy {
@@ -29,6 +30,8 @@ pub(super) struct Job {
     transfer: Option<Transfer>,
     /// PIPELINED: does not wait for the copies before it.
     pipelined: bool,
+    /// Who sees what was copied from here on.
+    flush: Option<Reach>,
     release: Option<Release>,
     interrupt: u32,
 }
@@ -71,6 +74,7 @@ impl Copy {
         Ok(Job {
             transfer: self.transfer(data)?,
             pipelined: kind == LAUNCH_DMA_DATA_TRANSFER_TYPE_PIPELINED,
+            flush: flush(data),
             release: self.release(data)?,
             interrupt,
         })
@@ -137,6 +141,16 @@ impl Copy {
     }
 }
 
+fn flush(data: u32) -> Option<Reach> {
+    if LAUNCH_DMA_FLUSH_ENABLE.get(data) != LAUNCH_DMA_FLUSH_ENABLE_TRUE {
+        return None;
+    }
+    Some(match LAUNCH_DMA_FLUSH_TYPE.get(data) {
+        LAUNCH_DMA_FLUSH_TYPE_SYS => Reach::System,
+        _ => Reach::Gpu,
+    })
+}
+
 fn reduction(data: u32) -> Result<Reduction, Fault> {
     let field = LAUNCH_DMA_SEMAPHORE_REDUCTION;
     let op = match field.get(data) {
@@ -173,11 +187,14 @@ impl Job {
                     transfer.from, transfer.to
                 ));
             }
-            transfer.run(bus.space)?;
+            transfer.run(bus)?;
+        }
+        if let (Some(visibility), Some(reach)) = (&mut bus.visibility, self.flush) {
+            visibility.stores.bring_copies(reach);
         }
         if let Some(release) = self.release {
             release
-                .perform(bus.space, bus.clock)
+                .perform(bus)
                 .map_err(|fault| Fault::mmu("the copy engine's semaphore release", fault))?;
         }
         match self.interrupt {
@@ -204,7 +221,8 @@ impl Transfer {
 
     /// Copies line after line, each upwards. A fault leaves what was copied before it, as hardware
     /// does.
-    fn run(&self, space: &Space) -> Result<(), Fault> {
+    fn run(&self, bus: &mut Bus) -> Result<(), Fault> {
+        let space = bus.space;
         let fault = |fault| Fault::mmu("the copy engine", fault);
         if self.lines == 0 || self.line == 0 {
             return Ok(());
@@ -220,13 +238,40 @@ impl Transfer {
                 let source = space.span(from, left, Kind::Read).map_err(fault)?;
                 let target = space.span(to, source.len, Kind::Write).map_err(fault)?;
                 let len = target.len;
-                target.memory.copy_from(target.offset, source.memory, source.offset, len);
+                match &mut bus.visibility {
+                    Some(visibility) => copy_unseen(&mut visibility.stores, target, source),
+                    None => {
+                        let (from, at) = (source.memory, source.offset);
+                        target.memory.copy_from(target.offset, from, at, len);
+                    }
+                }
                 from += len;
                 to += len;
                 left -= len;
             }
         }
         Ok(())
+    }
+}
+
+/// Copies longer than this are seen at once: nobody can hold back so much.
+const LONGEST_UNSEEN: u64 = 1 << 20;
+
+/// Copies what the copy engine sees to where only it sees it.
+fn copy_unseen(stores: &mut Stores, target: Span<'_>, source: Span<'_>) {
+    let len = target.len;
+    if len > LONGEST_UNSEEN {
+        stores.bring_all();
+        target.memory.copy_from(target.offset, source.memory, source.offset, len);
+        return;
+    }
+    let mut bytes = [0; 4096];
+    let mut done = 0;
+    while done < len {
+        let piece = &mut bytes[..(len - done).min(4096) as usize];
+        stores.read(Agent::Copies, source.memory, source.offset + done, piece);
+        stores.write(Agent::Copies, target.memory, target.offset + done, piece);
+        done += piece.len() as u64;
     }
 }
 

@@ -48,7 +48,10 @@ impl Channel {
             }
             NON_STALL_INTERRUPT => bus.interrupt(),
             MEM_OP_D => self.mem_op(data)?,
-            SET_REFERENCE => self.fetcher.set_reference(data),
+            SET_REFERENCE => {
+                bus.system_membar();
+                self.fetcher.set_reference(data);
+            }
             SEM_EXECUTE => return self.sem_execute(bus, data),
             YIELD if data >= 2 => return Ok(Advance::Yielded),
             ILLEGAL | CLEAR_FAULTED => {
@@ -150,7 +153,11 @@ impl Channel {
                     == c76f::SEM_EXECUTE_RELEASE_TIMESTAMP_EN;
                 let release = Release { va, size, payload, reduction, stamped };
                 release.check().map_err(Fault::host)?;
-                let released = release.perform(bus.space, bus.clock);
+                // Who waits for idle waits for all stores, too.
+                if Channel::host_waits(c76f::SEM_EXECUTE.offset, data) {
+                    bus.system_membar();
+                }
+                let released = release.perform(bus);
                 released.map_err(|fault| Fault::mmu("a semaphore release", fault))?;
                 return Ok(Advance::Worked);
             }

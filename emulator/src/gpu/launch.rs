@@ -74,8 +74,12 @@ impl Launches {
         if action == Action::Forget {
             return Ok(());
         }
-        let raw = Raw::fetch(bus.space, self.version, va)?;
+        let raw = Raw::fetch(bus, self.version, va)?;
         if action == Action::Prefetch {
+            // What is wrong with it matters when it starts.
+            if let Ok(descriptor) = raw.check() {
+                Grid::fetch_ahead(bus, &descriptor);
+            }
             self.prefetched.insert(va, raw);
             return Ok(());
         }
@@ -105,6 +109,7 @@ impl Launches {
         let descriptor = raw.check()?;
         // Whether the GPU runs what it fetched or what is there now is a matter of luck.
         let early = self.prefetched.remove(&descriptor.va);
+        let ahead = early.is_some();
         if let Some((word, then, now)) = early.and_then(|early| early.difference(raw)) {
             return Err(raw.fault(format_args!(
                 "word {word} changed from {then:#x} to {now:#x} between its prefetch and its start: \
@@ -114,7 +119,7 @@ impl Launches {
         for dependent in descriptor.dependents.iter().filter(|dependent| dependent.prefetched) {
             self.tell(bus, dependent.va, Action::Prefetch)?;
         }
-        self.running.push_back(Grid::new(bus, descriptor, self.setup)?);
+        self.running.push_back(Grid::new(bus, descriptor, self.setup, ahead)?);
         Ok(())
     }
 
@@ -126,7 +131,7 @@ impl Launches {
         let Some(mut grid) = self.running.pop_front() else { return Ok(0) };
         let ran = grid.run(bus)?;
         if ran.done {
-            grid.release(bus)?;
+            grid.end(bus)?;
         }
         if ran.done || ran.all_started && grid.descriptor.early {
             for dependent in std::mem::take(&mut grid.descriptor.dependents) {

@@ -10,6 +10,7 @@ use super::compute::Setup;
 use super::fault::{Fault, FaultCause};
 use super::mmu::{Kind, Space};
 use super::qmd::Descriptor;
+use super::watch::Watched;
 use crate::sm::{self, Block, FaultKind, GlobalMemory, MemoryFault, Order, Outcome, Program, Span};
 
 /// Warp instructions that a kernel runs before the host engine, other channels, and whoever waits
@@ -66,9 +67,26 @@ pub(super) struct Ran {
 }
 
 impl Grid {
-    /// Fetches constants and code.
-    pub(super) fn new(bus: &mut Bus, descriptor: Descriptor, setup: Setup) -> Result<Grid, Fault> {
+    /// What the GPU does for a launch whose descriptor it fetches before its turn.
+    pub(super) fn fetch_ahead(bus: &mut Bus, descriptor: &Descriptor) {
+        let Some(visibility) = &mut bus.visibility else { return };
+        for bank in descriptor.banks.iter().filter(|bank| bank.ahead) {
+            // What cannot be read now is a fault when its turn comes.
+            let _ = visibility.bank((bus.space_id, bus.space), bank, bank.invalidates);
+        }
+    }
+
+    /// Fetches constants and code; `ahead` if that began before its turn.
+    pub(super) fn new(
+        bus: &mut Bus,
+        descriptor: Descriptor,
+        setup: Setup,
+        ahead: bool,
+    ) -> Result<Grid, Fault> {
         setup.check(bus.space, &descriptor)?;
+        if let Some(visibility) = &mut bus.visibility {
+            visibility.start(&descriptor);
+        }
         if descriptor.invalidates_code {
             bus.code.invalidate();
         }
@@ -81,8 +99,12 @@ impl Grid {
             at += span.map_err(|fault| Fault::mmu("the prefetch of a kernel's code", fault))?.len;
         }
         let mut banks = Vec::new();
-        for (i, (va, bytes)) in descriptor.banks.iter().enumerate() {
-            let bank = read(bus.space, *va, *bytes as usize);
+        for (i, bank) in descriptor.banks.iter().enumerate() {
+            let anew = bank.invalidates && !(ahead && bank.ahead);
+            let bank = match &mut bus.visibility {
+                Some(visibility) => visibility.bank((bus.space_id, bus.space), bank, anew),
+                None => read(bus.space, bank.va, bank.bytes as usize),
+            };
             let fetched = bank
                 .map_err(|fault| Fault::mmu(format_args!("the fetch of constant bank {i}"), fault));
             banks.push(fetched?);
@@ -117,7 +139,14 @@ impl Grid {
             let budget = limit.saturating_sub(spent).max(1);
             let (outcome, ran) = block.with_dependent_mut(|_, block| {
                 let before = block.instructions();
-                (block.run(bus.space, budget), block.instructions() - before)
+                let outcome = match bus.visibility.as_deref_mut() {
+                    None => block.run(bus.space, budget),
+                    visibility => {
+                        let at = (bus.space_id, bus.space);
+                        block.run(&Watched::new(at, block.sm(), visibility), budget)
+                    }
+                };
+                (outcome, block.instructions() - before)
             });
             spent += ran;
             match outcome {
@@ -134,10 +163,13 @@ impl Grid {
     }
 
     /// Tells memory that the grid has ended.
-    pub(super) fn release(&self, bus: &mut Bus) -> Result<(), Fault> {
+    pub(super) fn end(&self, bus: &mut Bus) -> Result<(), Fault> {
+        if let Some(visibility) = &mut bus.visibility {
+            visibility.end(self.descriptor.membar);
+        }
         let va = self.descriptor.va;
         for release in &self.descriptor.releases {
-            let released = release.perform(bus.space, bus.clock);
+            let released = release.perform(bus);
             released.map_err(|fault| {
                 Fault::mmu(format_args!("a release of the QMD at {va:#x}"), fault)
             })?;

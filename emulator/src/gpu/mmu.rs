@@ -93,7 +93,7 @@ impl Display for Place {
 /// A run of bytes that lie together in one memory.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span<'a> {
-    pub(crate) memory: &'a Memory,
+    pub(crate) memory: &'a Arc<Memory>,
     pub(crate) offset: u64,
     pub(crate) len: u64,
 }

@@ -13,7 +13,9 @@ use channel::{Advance, Bus, Channel};
 use clock::{Clock, time_of_day};
 use launch_code::CodeCache;
 use mmu::Space;
+use visibility::Visibility;
 
+mod caches;
 mod channel;
 mod clock;
 mod compute;
@@ -29,8 +31,11 @@ mod qmd;
 mod qmd_version;
 mod registers;
 mod semaphore;
+mod stores;
 #[cfg(test)]
 mod tests;
+mod visibility;
+mod watch;
 
 pub use fault::FaultCause;
 pub use mmu::Access;
@@ -113,6 +118,7 @@ pub struct Gpu {
     events: Vec<Event>,
     code: CodeCache,
     notifiers_lost: bool,
+    visibility: Option<Visibility>,
     shaker: Option<Shaker>,
 }
 
@@ -145,6 +151,7 @@ impl Gpu {
             events: Vec::new(),
             code: CodeCache::default(),
             notifiers_lost: false,
+            visibility: None,
             shaker: None,
         }
     }
@@ -154,6 +161,13 @@ impl Gpu {
     /// it a channel runs until it waits, and engines do at once what they are told.
     pub fn shake(&mut self, seed: u64) {
         self.shaker = Some(Shaker(seed));
+    }
+
+    /// From now on caches keep what they have until they are invalidated, and what an engine stores is
+    /// seen by others only after the membar or flush that hardware needs. Kernels run slower, and what
+    /// they compute is the same, unless something is missing.
+    pub fn model_caches(&mut self) {
+        self.visibility.get_or_insert_default();
     }
 
     /// A new, empty address space.
@@ -168,6 +182,10 @@ impl Gpu {
     pub fn destroy_space(&mut self, space: SpaceId) {
         self.spaces.remove(&space);
         self.code.forget(space);
+        if let Some(visibility) = &mut self.visibility {
+            visibility.stores.bring_all();
+            visibility.forget(space);
+        }
     }
 
     /// Maps `len` bytes of `memory` from `offset` on at `va`.
@@ -190,6 +208,10 @@ impl Gpu {
 
     /// Takes away the mapping that starts at exactly `va`, if there is one.
     pub fn unmap(&mut self, space: SpaceId, va: u64) {
+        // The driver has the GPU write back what it holds of the buffer.
+        if let Some(visibility) = &mut self.visibility {
+            visibility.stores.bring_all();
+        }
         if let Some(space) = self.spaces.get_mut(&space) {
             space.unmap(va);
         }
@@ -306,6 +328,7 @@ impl Gpu {
             tsg: channel.tsg,
             channel: id,
             classes: binding.map_or(&[], |binding| &binding.classes),
+            visibility: self.visibility.as_mut(),
             shaker: self.shaker.as_mut(),
         };
         let mut used = 0;

@@ -5,8 +5,8 @@ use std::fmt::Display;
 use hw_defs::qmd::QmdField;
 use hw_defs::qmd::v03_00::*;
 
+use super::channel::Bus;
 use super::fault::Fault;
-use super::mmu::Space;
 use super::qmd_version::{Limits, Version};
 use super::semaphore::{Op, Reduction, Release, Size};
 
@@ -36,17 +36,42 @@ pub(super) struct Descriptor {
     pub(super) shared: u32,
     /// Bytes of local memory of each thread, from below and from above.
     pub(super) local: [u32; 2],
-    /// Address and size of each constant bank; an empty one is not bound.
-    pub(super) banks: [(u64, u32); BANKS as usize],
+    pub(super) banks: [Constants; BANKS as usize],
     /// Where the code is to be fetched ahead, and how much.
     pub(super) prefetch: (u64, u64),
+    /// Who sees what the grid has stored once it has ended.
+    pub(super) membar: Membar,
     pub(super) invalidates_code: bool,
+    pub(super) invalidates_data: bool,
+    pub(super) invalidates_constants: bool,
     /// How many blocks can be on the GPU together.
     pub(super) resident: u32,
     pub(super) releases: Vec<Release>,
     pub(super) dependents: Vec<Dependent>,
     /// The dependents are told when the last block has started, not when it has ended.
     pub(super) early: bool,
+}
+
+/// How far a barrier at the end of a grid brings its stores.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Membar {
+    None,
+    /// All engines of the GPU see them.
+    Gpu,
+    /// The CPU does too.
+    System,
+}
+
+/// A constant bank of a launch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Constants {
+    pub(super) va: u64,
+    /// None of them if it is not bound.
+    pub(super) bytes: u32,
+    /// What is cached of it does not count.
+    pub(super) invalidates: bool,
+    /// It is fetched together with a descriptor that is fetched ahead.
+    pub(super) ahead: bool,
 }
 
 /// Another launch to tell about this one's end.
@@ -84,11 +109,9 @@ pub(super) struct Raw {
 
 impl Raw {
     /// Fetches the descriptor at `va`.
-    pub(super) fn fetch(space: &Space, version: &'static Version, va: u64) -> Result<Raw, Fault> {
-        let mut words = Vec::with_capacity(version.layout.words);
-        space
-            .read_words(va, version.layout.words as u64, &mut words)
-            .map_err(|fault| Fault::mmu("the fetch of a QMD", fault))?;
+    pub(super) fn fetch(bus: &Bus, version: &'static Version, va: u64) -> Result<Raw, Fault> {
+        let words = bus.words(va, version.layout.words);
+        let words = words.map_err(|fault| Fault::mmu("the fetch of a QMD", fault))?;
         let raw = Raw { va, version, words };
         for (field, expected) in [version.major, version.minor] {
             raw.expect(field, expected, version.reads)?;
@@ -200,10 +223,6 @@ impl Raw {
                 self.fault(format!("PROGRAM_ADDRESS {entry:#x} is not a multiple of {CODE_ALIGN}"))
             );
         }
-        let membar = self.get(version.membar);
-        if CWD_MEMBAR_TYPE.value_name(membar).is_none() {
-            return Err(self.refuse(version.membar, "there is no such barrier"));
-        }
         let most_shared = limits.carve_outs.last().map_or(0, |kib| kib << 10);
         let blocks = (fit / warps)
             .min(limits.warps_per_sm / warps)
@@ -225,12 +244,25 @@ impl Raw {
                 self.pair(version.prefetch) << 8,
                 u64::from(self.get(version.prefetch_size)) << 8,
             ),
+            membar: self.membar()?,
             invalidates_code: self.is_set(version.invalidate_code),
+            invalidates_data: self.is_set(version.invalidate_data),
+            invalidates_constants: self.is_set(version.invalidate_constants),
             resident: if in_order { 1 } else { blocks * limits.multiprocessors },
             releases: self.releases()?,
             dependents: self.dependents()?,
             early: version.early.is_some_and(|field| self.is_set(field)),
         })
+    }
+
+    fn membar(&self) -> Result<Membar, Fault> {
+        let field = self.version.membar;
+        match self.get(field) {
+            CWD_MEMBAR_TYPE_L1_NONE => Ok(Membar::None),
+            CWD_MEMBAR_TYPE_L1_MEMBAR => Ok(Membar::Gpu),
+            CWD_MEMBAR_TYPE_L1_SYSMEMBAR => Ok(Membar::System),
+            _ => Err(self.refuse(field, "there is no such barrier")),
+        }
     }
 
     /// Shared memory of a block, the system's part included, and whether a multiprocessor divided as
@@ -278,8 +310,8 @@ impl Raw {
         Ok(bytes)
     }
 
-    fn banks(&self) -> Result<[(u64, u32); BANKS as usize], Fault> {
-        let mut banks = [(0, 0); BANKS as usize];
+    fn banks(&self) -> Result<[Constants; BANKS as usize], Fault> {
+        let mut banks = [Constants::default(); BANKS as usize];
         for (i, bank) in (0..).zip(&mut banks) {
             let fields = (self.version.bank)(i);
             if !self.is_set(fields.valid) {
@@ -292,7 +324,12 @@ impl Raw {
                     format_args!("a bank that is valid has 16 to {LARGEST_BANK} bytes"),
                 ));
             }
-            *bank = (self.pair(fields.address) << self.version.bank_shift, bytes);
+            *bank = Constants {
+                va: self.pair(fields.address) << self.version.bank_shift,
+                bytes,
+                invalidates: self.is_set(fields.invalidate),
+                ahead: fields.prefetch.is_some_and(|(field, pre)| self.get(field) == pre),
+            };
         }
         Ok(banks)
     }

@@ -31,6 +31,8 @@ pub(super) struct Version {
     pub(super) in_order: QmdField,
     pub(super) membar: QmdField,
     pub(super) invalidate_code: QmdField,
+    pub(super) invalidate_data: QmdField,
+    pub(super) invalidate_constants: QmdField,
     pub(super) bank: fn(u32) -> Bank,
     /// Bank addresses count in units of this many bits.
     pub(super) bank_shift: u32,
@@ -62,6 +64,9 @@ pub(super) struct Bank {
     /// Upper and lower half.
     pub(super) address: [QmdField; 2],
     pub(super) size: QmdField,
+    pub(super) invalidate: QmdField,
+    /// Where it can be fetched ahead: the field, and the value that asks for it.
+    pub(super) prefetch: Option<(QmdField, u32)>,
 }
 
 /// The fields of another launch that is told about the end of this one.
@@ -126,10 +131,14 @@ pub(super) static V03: Version = Version {
     in_order: v3::SEQUENTIALLY_RUN_CTAS,
     membar: v3::CWD_MEMBAR_TYPE,
     invalidate_code: v3::INVALIDATE_INSTRUCTION_CACHE,
+    invalidate_data: v3::INVALIDATE_SHADER_DATA_CACHE,
+    invalidate_constants: v3::INVALIDATE_SHADER_CONSTANT_CACHE,
     bank: |i| Bank {
         valid: v3::CONSTANT_BUFFER_VALID(i),
         address: [v3::CONSTANT_BUFFER_ADDR_UPPER(i), v3::CONSTANT_BUFFER_ADDR_LOWER(i)],
         size: v3::CONSTANT_BUFFER_SIZE_SHIFTED4(i),
+        invalidate: v3::CONSTANT_BUFFER_INVALIDATE(i),
+        prefetch: None,
     },
     bank_shift: 0,
     dependents: &[
@@ -237,6 +246,8 @@ pub(super) static V04: Version = Version {
     in_order: v4::SEQUENTIALLY_RUN_CTAS,
     membar: v4::CWD_MEMBAR_TYPE,
     invalidate_code: v4::INVALIDATE_INSTRUCTION_CACHE,
+    invalidate_data: v4::INVALIDATE_SHADER_DATA_CACHE,
+    invalidate_constants: v4::INVALIDATE_SHADER_CONSTANT_CACHE,
     bank: |i| Bank {
         valid: v4::CONSTANT_BUFFER_VALID(i),
         address: [
@@ -244,6 +255,11 @@ pub(super) static V04: Version = Version {
             v4::CONSTANT_BUFFER_ADDR_LOWER_SHIFTED6(i),
         ],
         size: v4::CONSTANT_BUFFER_SIZE_SHIFTED4(i),
+        invalidate: v4::CONSTANT_BUFFER_INVALIDATE(i),
+        prefetch: Some((
+            v4::CONSTANT_BUFFER_PREFETCH(i),
+            v4::CONSTANT_BUFFER_PREFETCH_PREFETCH_PRE,
+        )),
     },
     bank_shift: 6,
     dependents: &[

@@ -1,7 +1,7 @@
 //! Semaphores: words in memory that engines wait for, write and count with.
 
-use super::clock::Clock;
-use super::mmu::{Kind, MmuFault, Space};
+use super::channel::Bus;
+use super::mmu::{Kind, MmuFault};
 
 /// How wide the payload is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,10 +18,14 @@ impl Size {
         }
     }
 
-    fn load(self, space: &Space, va: u64) -> Result<u64, MmuFault> {
+    fn load(self, bus: &Bus, va: u64) -> Result<u64, MmuFault> {
+        if let Some(visibility) = &bus.visibility {
+            let words = visibility.words(bus.space, va, self.bytes() as usize / 4)?;
+            return Ok(words.iter().rev().fold(0, |word, half| word << 32 | u64::from(*half)));
+        }
         match self {
-            Size::Word => space.load_u32(va).map(u64::from),
-            Size::Double => space.load_u64(va),
+            Size::Word => bus.space.load_u32(va).map(u64::from),
+            Size::Double => bus.space.load_u64(va),
         }
     }
 }
@@ -70,8 +74,8 @@ pub(crate) struct Acquire {
 
 impl Acquire {
     /// Looks once.
-    pub(crate) fn succeeds(&self, space: &Space) -> Result<bool, MmuFault> {
-        let word = self.size.load(space, self.va)?;
+    pub(super) fn succeeds(&self, bus: &Bus) -> Result<bool, MmuFault> {
+        let word = self.size.load(bus, self.va)?;
         Ok(self.condition.holds(self.size, word, self.payload))
     }
 }
@@ -176,9 +180,15 @@ impl Release {
     }
 
     /// Writes it, time first: whoever sees the payload finds everything before it in place.
-    pub(crate) fn perform(&self, space: &Space, clock: &Clock) -> Result<(), MmuFault> {
+    pub(super) fn perform(&self, bus: &mut Bus) -> Result<(), MmuFault> {
+        let space = bus.space;
+        if let Some(visibility) = &mut bus.visibility {
+            let bytes = if self.stamped { 16 } else { self.size.bytes() };
+            let span = space.span(self.va, bytes, Kind::Write)?;
+            visibility.stores.settle(span.memory, span.offset, bytes);
+        }
         if self.stamped {
-            space.store_u64(self.va + 8, clock.now())?;
+            space.store_u64(self.va + 8, bus.clock.now())?;
         }
         if let Some(reduction) = self.reduction {
             let span = space.span(self.va, self.size.bytes(), Kind::Atomic)?;

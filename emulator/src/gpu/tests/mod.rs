@@ -15,9 +15,11 @@ mod hopper;
 mod host;
 mod launch;
 mod launch_faults;
+mod orderings;
 mod schedule;
 mod semaphores;
 mod stage;
+mod visibility;
 
 const RING_VA: u64 = 0xff_0000_0000;
 const PUSH_VA: u64 = 0x10_0000_0000;

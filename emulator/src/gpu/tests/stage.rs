@@ -19,6 +19,7 @@ pub(super) const BANK_BYTES: u64 = 1024;
 
 pub(super) const WORD: &[u8] = include_bytes!("../../../../ptx/sm_87/word.cubin");
 pub(super) const FAULTS: &[u8] = include_bytes!("../../../../ptx/sm_87/faults.cubin");
+pub(super) const VECTOR: &[u8] = include_bytes!("../../../../ptx/sm_87/vector.cubin");
 pub(super) const TIME: &[u8] = include_bytes!("../../../../ptx/sm_87/time.cubin");
 
 /// What the launches of one generation of GPUs look like.
@@ -124,6 +125,9 @@ pub(super) static V4: Generation = Generation {
         v4::RELEASE_ENABLE(0),
     ],
 };
+
+/// Kernels of these tests alone.
+pub(super) const MEMORY: &[u8] = include_bytes!("kernels/memory.sm_87.cubin");
 
 /// A bench with memory for code, and descriptors handed out one after the other.
 pub(super) struct Stage {
@@ -236,6 +240,13 @@ impl Stage {
         self.patch_pair(va, generation.entry, entry);
         self.patch_pair(va, generation.bank, (DATA_VA + bank) >> generation.bank_shift);
         va
+    }
+
+    /// Changes an argument of a launch.
+    pub(super) fn argument(&mut self, qmd: u64, index: u64, value: u32) {
+        let n = (qmd - DATA_VA - QMDS) / QMD_STRIDE;
+        let at = BANKS + n * BANK_BYTES + self.generation.parameters + index * 4;
+        self.bench.data.store_u32(at, value);
     }
 
     /// Grid and block, in the descriptor and in bank 0.

@@ -168,6 +168,11 @@ impl<'a> Block<'a> {
         }
     }
 
+    /// The multiprocessor that it runs on.
+    pub fn sm(&self) -> u32 {
+        self.launch.sm
+    }
+
     /// How many warp instructions have run.
     pub fn instructions(&self) -> u64 {
         self.clock

@@ -1,0 +1,83 @@
+//! Memory as a block sees it that somebody watches.
+
+use std::cell::{Cell, RefCell};
+
+use super::SpaceId;
+use super::mmu::{PAGE, Space};
+use super::visibility::Visibility;
+use crate::sm::{Access, GlobalMemory, MemoryFault, Scope, Span, Verb, Watch, Who};
+
+/// An address space seen through the caches of one multiprocessor.
+pub(super) struct Watched<'a> {
+    space: &'a Space,
+    id: SpaceId,
+    sm: u32,
+    visibility: Option<RefCell<&'a mut Visibility>>,
+    /// An atomic access is being made, which goes to memory itself.
+    past_caches: Cell<bool>,
+}
+
+impl<'a> Watched<'a> {
+    pub(super) fn new(
+        (id, space): (SpaceId, &'a Space),
+        sm: u32,
+        visibility: Option<&'a mut Visibility>,
+    ) -> Watched<'a> {
+        let visibility = visibility.map(RefCell::new);
+        Watched { space, id, sm, visibility, past_caches: Cell::new(false) }
+    }
+
+    fn at(&self) -> (SpaceId, &'a Space) {
+        (self.id, self.space)
+    }
+}
+
+impl GlobalMemory for Watched<'_> {
+    fn span(&self, address: u64) -> Result<Span<'_>, MemoryFault> {
+        let Some(visibility) = self.visibility.as_ref().filter(|_| !self.past_caches.get()) else {
+            return GlobalMemory::span(self.space, address);
+        };
+        let (_, _, writable) = self.space.around(address).ok_or(MemoryFault::Unmapped)?;
+        let mut visibility = visibility.borrow_mut();
+        let bytes = visibility.data(self.sm).page(self.id, address).bytes();
+        // SAFETY: pages are aligned, and none is dropped while this borrows the caches they are in.
+        // Their bytes are atomics.
+        Ok(unsafe { Span::new(address / PAGE * PAGE, bytes, PAGE, writable) })
+    }
+
+    fn watch(&self) -> Option<&dyn Watch> {
+        Some(self)
+    }
+}
+
+impl Watch for Watched<'_> {
+    fn before(&self, access: &Access) {
+        if let Some(visibility) = self.visibility.as_ref().filter(|_| !access.shared) {
+            visibility.borrow_mut().before(self.at(), access);
+            self.past_caches.set(access.verb == Verb::Atomic);
+        }
+    }
+
+    fn after(&self, access: &Access) {
+        if let Some(visibility) = self.visibility.as_ref().filter(|_| !access.shared) {
+            visibility.borrow_mut().after(self.at(), access);
+            self.past_caches.set(false);
+        }
+    }
+
+    fn fence(&self, who: &Who, scope: Scope) {
+        if let Some(visibility) = &self.visibility {
+            visibility.borrow_mut().fence(who, scope);
+        }
+    }
+
+    fn forget_lines(&self, who: &Who) {
+        if let Some(visibility) = &self.visibility {
+            visibility.borrow_mut().data(who.sm).invalidate();
+        }
+    }
+
+    fn arrives(&self, _: &Who, _: u32, _: bool) {}
+
+    fn opens(&self, _: [u32; 3], _: u32) {}
+}
