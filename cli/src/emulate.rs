@@ -31,6 +31,15 @@ pub(crate) struct Emulate {
     /// lose-notifier  no error notifier is ever written
     #[arg(long, value_name = "RULE", verbatim_doc_comment)]
     inject: Vec<Fault>,
+    /// Model caches that stay stale and stores that others do not see yet
+    ///
+    /// What lacks an invalidate, a membar or a flush then reads old bytes in every run, and not by
+    /// bad luck. Kernels run slower.
+    #[arg(long)]
+    caches: bool,
+    /// Let engines, blocks and warps take turns in an order that this number decides
+    #[arg(long, value_name = "N")]
+    seed: Option<u64>,
     /// List the boards that there are
     #[arg(long, exclusive = true)]
     list_boards: bool,
@@ -84,7 +93,8 @@ impl Emulate {
         // SAFETY: no other thread runs yet that could read the environment meanwhile.
         unsafe { std::env::set_var(crate::EMULATED, profile.name) };
         let inject = Injector::new(self.inject);
-        let options = Options { profile, inject, log: self.log, quiet_faults: false };
+        let Emulate { log, caches, seed, .. } = self;
+        let options = Options { profile, inject, log, caches, seed, ..Options::default() };
         match launch(options, program, args) {
             Ok(status) => forwarded(status),
             Err(error) => {

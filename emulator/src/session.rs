@@ -25,6 +25,11 @@ pub struct Options {
     pub log: bool,
     /// Do not print the reports of faults: a test that causes them reads [`Board::faults`].
     pub quiet_faults: bool,
+    /// Model caches that stay stale and stores that others do not see yet: what lacks an invalidate, a
+    /// membar or a flush then reads old bytes in every run. Off by default, for kernels run slower.
+    pub caches: bool,
+    /// Let engines, channels, blocks and warps take turns in an order that this seed decides.
+    pub seed: Option<u64>,
 }
 
 /// A software Orin that runs.

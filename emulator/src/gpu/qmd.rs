@@ -18,8 +18,6 @@ const BANKS: u32 = 8;
 const MOST_REGISTERS: u32 = 255;
 const MOST_BARRIERS: u32 = 16;
 const MOST_THREADS: u64 = 1024;
-/// Functions begin on these.
-const CODE_ALIGN: u64 = 128;
 /// Registers that one multiprocessor has for all its blocks.
 const REGISTER_FILE: u32 = 65536;
 
@@ -218,10 +216,10 @@ impl Raw {
         let shared = self.shared()?;
         let barriers = self.at_most(version.barriers, (0, MOST_BARRIERS), "barriers")?;
         let entry = self.pair(version.program);
-        if entry % CODE_ALIGN != 0 {
-            return Err(
-                self.fault(format!("PROGRAM_ADDRESS {entry:#x} is not a multiple of {CODE_ALIGN}"))
-            );
+        let align = limits.entry_align;
+        if entry % align != 0 {
+            let what = format!("PROGRAM_ADDRESS {entry:#x} is not a multiple of {align}");
+            return Err(self.fault(what));
         }
         let most_shared = limits.carve_outs.last().map_or(0, |kib| kib << 10);
         let blocks = (fit / warps)

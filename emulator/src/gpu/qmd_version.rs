@@ -54,6 +54,8 @@ pub(super) struct Limits {
     pub(super) warps_per_sm: u32,
     pub(super) blocks_per_sm: u32,
     pub(super) multiprocessors: u32,
+    /// Where kernels can begin.
+    pub(super) entry_align: u64,
     /// Whether the system's part of shared memory lies at its beginning, where blocks see it.
     pub(super) sees_reserved: bool,
 }
@@ -109,6 +111,8 @@ pub(super) static V03: Version = Version {
         blocks_per_sm: 16,
         // The largest Orin's.
         multiprocessors: 16,
+        // Functions are so aligned; whether less would do nobody has tried.
+        entry_align: 128,
         sees_reserved: false,
     },
     sass: v3::SASS_VERSION,
@@ -224,6 +228,8 @@ pub(super) static V04: Version = Version {
         blocks_per_sm: 32,
         // An H200's.
         multiprocessors: 132,
+        // An instruction.
+        entry_align: 16,
         sees_reserved: true,
     },
     sass: v4::SASS_VERSION,

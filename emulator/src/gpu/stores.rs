@@ -6,10 +6,12 @@
 //!
 //! | from | seen by | brought further by |
 //! |---|---|---|
-//! | a multiprocessor | its own blocks | the end of the grid; a fence |
-//! | all multiprocessors | grids that come later | the membar at a grid's end, a fence |
+//! | a multiprocessor | its own blocks | the membar at a grid's end; a fence |
 //! | the copy engine | its later copies | a flush |
 //! | the GPU | every engine | a system membar, a release that waits for idle |
+//!
+//! A grid that ends without any membar leaves its stores where they are: grids that come later mostly
+//! find them all the same, but not where many are on their way (docs/launch-ordering.md).
 
 use std::collections::HashMap;
 use std::mem::take;
@@ -24,17 +26,14 @@ const LINE: u64 = 128;
 pub(super) enum Agent {
     /// A multiprocessor.
     Sm(u32),
-    /// What feeds all multiprocessors: constants, code.
-    Shaders,
     Copies,
-    /// The host engine, and whatever reads descriptors.
+    /// The host engine, and whatever reads descriptors and constants.
     Host,
 }
 
 /// Who is to see stores.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
-    Shaders,
     Gpu,
     System,
 }
@@ -43,7 +42,6 @@ pub(super) enum Reach {
 #[derive(Default)]
 pub(super) struct Stores {
     sms: Vec<Pending>,
-    shaders: Pending,
     copies: Pending,
     gpu: Pending,
 }
@@ -56,12 +54,10 @@ impl Stores {
         overlay(&self.gpu);
         match agent {
             Agent::Sm(sm) => {
-                overlay(&self.shaders);
                 if let Some(pending) = self.sms.get(sm as usize) {
                     overlay(pending);
                 }
             }
-            Agent::Shaders => overlay(&self.shaders),
             Agent::Copies => overlay(&self.copies),
             Agent::Host => {}
         }
@@ -77,7 +73,7 @@ impl Stores {
                 self.sms[sm as usize].put(memory, offset, data);
             }
             Agent::Copies => self.copies.put(memory, offset, data),
-            Agent::Shaders | Agent::Host => memory.write(offset, data),
+            Agent::Host => memory.write(offset, data),
         }
     }
 
@@ -86,13 +82,8 @@ impl Stores {
         let Some(pending) = self.sms.get_mut(sm as usize) else { return };
         let mut pending = take(pending);
         match reach {
-            Reach::Shaders => pending.drain_into(&mut self.shaders),
-            Reach::Gpu => {
-                pending.supersede(&mut self.shaders);
-                pending.drain_into(&mut self.gpu);
-            }
+            Reach::Gpu => pending.drain_into(&mut self.gpu),
             Reach::System => {
-                pending.supersede(&mut self.shaders);
                 pending.supersede(&mut self.gpu);
                 pending.land();
             }
@@ -101,23 +92,17 @@ impl Stores {
 
     /// Brings what any multiprocessor has stored further.
     pub(super) fn bring_shaders(&mut self, reach: Reach) {
-        for sm in 0..self.sms.len() as u32 {
-            self.bring_sm(sm, Reach::Shaders);
+        if reach == Reach::System {
+            self.gpu.land();
         }
-        match reach {
-            Reach::Shaders => {}
-            Reach::Gpu => self.shaders.drain_into(&mut self.gpu),
-            Reach::System => {
-                self.gpu.land();
-                self.shaders.land();
-            }
+        for sm in 0..self.sms.len() as u32 {
+            self.bring_sm(sm, reach);
         }
     }
 
     /// Brings what was copied further.
     pub(super) fn bring_copies(&mut self, reach: Reach) {
         match reach {
-            Reach::Shaders => {}
             Reach::Gpu => self.copies.drain_into(&mut self.gpu),
             Reach::System => {
                 self.copies.supersede(&mut self.gpu);
@@ -134,7 +119,7 @@ impl Stores {
 
     /// Brings all stores to some bytes to memory, where an atomic access is about to be made.
     pub(super) fn settle(&mut self, memory: &Arc<Memory>, offset: u64, len: u64) {
-        let own = [&mut self.gpu, &mut self.copies, &mut self.shaders];
+        let own = [&mut self.gpu, &mut self.copies];
         for pending in own.into_iter().chain(&mut self.sms) {
             pending.settle(memory, offset, len);
         }

@@ -58,11 +58,11 @@ impl Visibility {
 
     /// A grid has ended: how far that brings its stores.
     pub(super) fn end(&mut self, membar: Membar) {
-        self.stores.bring_shaders(match membar {
-            Membar::None => Reach::Shaders,
-            Membar::Gpu => Reach::Gpu,
-            Membar::System => Reach::System,
-        });
+        match membar {
+            Membar::None => {}
+            Membar::Gpu => self.stores.bring_shaders(Reach::Gpu),
+            Membar::System => self.stores.bring_shaders(Reach::System),
+        }
     }
 
     /// The bytes of a constant bank; `anew` if what is cached of it does not count.
@@ -78,7 +78,7 @@ impl Visibility {
         let stores = &self.stores;
         self.constants.fetch(id, bank.va, bank.bytes, |va, out| {
             let span = space.span(va, out.len() as u64, Kind::Read)?;
-            stores.read(Agent::Shaders, span.memory, span.offset, out);
+            stores.read(Agent::Host, span.memory, span.offset, out);
             Ok(())
         })
     }

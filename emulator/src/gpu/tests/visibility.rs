@@ -105,9 +105,29 @@ fn other_engines_see_a_store_after_a_membar_of_the_gpu() {
 }
 
 #[test]
-fn later_grids_see_a_store_without_any_membar() {
+fn other_multiprocessors_see_a_store_after_a_membar_of_the_gpu() {
+    for (membar, sees) in [(CWD_MEMBAR_TYPE_L1_NONE, 1), (CWD_MEMBAR_TYPE_L1_MEMBAR, 6)] {
+        let mut stage = stage();
+        let entry = stage.load(VECTOR, "fill");
+        let [lo, hi] = at(0x1000);
+        // Block 1 of the first launch stores what block 0 of the second reads.
+        let write = stage.qmd(entry, &[lo, hi, 5, 2]);
+        stage.geometry(write, 2, 1);
+        stage.patch(write, CWD_MEMBAR_TYPE, membar);
+        let entry = stage.load(VECTOR, "add_one");
+        let ([out, _], [from, _]) = (at(0), at(0x1004));
+        let read = stage.qmd(entry, &[out, hi, from, hi, 1]);
+        stage.follow(write, read, DEPENDENT_QMD0_ACTION_QMD_SCHEDULE);
+        stage.bench.execute(&[pcas(write)]);
+        assert_eq!(stage.bench.word(0), sees, "{membar}");
+    }
+}
+
+#[test]
+fn a_multiprocessor_sees_its_own_stores() {
     let mut stage = stage();
-    let (write, read) = (writer(&mut stage, CWD_MEMBAR_TYPE_L1_NONE), reader(&mut stage, WORD_AT));
+    let write = writer(&mut stage, CWD_MEMBAR_TYPE_L1_NONE);
+    let read = reader(&mut stage, WORD_AT);
     stage.follow(write, read, DEPENDENT_QMD0_ACTION_QMD_SCHEDULE);
     stage.bench.execute(&[pcas(write)]);
     assert_eq!(stage.bench.word(0), 7);
