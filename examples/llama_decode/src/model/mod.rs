@@ -4,6 +4,9 @@
 //! which the architecture does not have: a bias or an expert passed over in silence would give
 //! wrong text, not an error.
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::HashSet;
 
 use crate::error::{Error, Result};

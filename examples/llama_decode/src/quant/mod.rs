@@ -6,6 +6,8 @@
 //! gives is the one right answer, bit for bit.
 
 mod k;
+#[cfg(test)]
+mod tests;
 
 use half::{bf16, f16};
 

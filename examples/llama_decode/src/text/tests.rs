@@ -1,12 +1,13 @@
 //! The tokenizer against one written here without patterns, tables or caches.
 
 use std::collections::HashMap;
+use std::io::Write;
 use std::sync::LazyLock;
 
 use proptest::prelude::*;
 
 use super::*;
-use crate::gguf::write::{Header, Item};
+use crate::gguf::write::{Entry, Header, Item};
 use crate::gguf::{Array, Gguf};
 use crate::made::{self, Mix, Shape};
 
@@ -324,6 +325,19 @@ fn other_tokenizers_are_named_and_none_is_none() {
     assert!(refused("llama", "default").contains("\"llama\""));
     assert!(refused("gpt2", "tekken").contains("\"tekken\""));
     assert!(refused("gpt2", "qwen2").contains("no list of tokens"));
+}
+
+#[test]
+fn more_tokens_than_rows_are_refused() {
+    let shape = Shape::named("qwen3-tiny").expect("a shape");
+    let mut header = made::header(&shape, Mix::named("q8_0").expect("a mix"));
+    header.tensors.truncate(1);
+    header.tensors[0].dims = vec![32, 1000];
+    let mut bytes = Vec::new();
+    let fill = |entry: &Entry, out: &mut dyn Write| out.write_all(&vec![0; entry.bytes()]);
+    header.write(&mut bytes, fill).expect("memory takes everything");
+    let told = Tokenizer::new(&Gguf::new(bytes).expect("sound")).expect_err("must be refused");
+    assert_eq!(told.to_string(), "the file has 1024 tokens and rows for 1000 of them");
 }
 
 #[test]

@@ -22,7 +22,7 @@ use crate::gguf::{Array, FromValue, Gguf};
 pub enum Specials {
     /// `<|eot_id|>` is the token: for text that a chat template laid out.
     Parse,
-    /// `<|eot_id|>` is eleven characters: for text from strangers.
+    /// `<|eot_id|>` is ten characters: for text from strangers.
     Plain,
 }
 
@@ -117,6 +117,7 @@ impl Tokenizer {
         let rules = Rules::named(file.need("tokenizer.ggml.pre")?)?;
         let texts: Vec<&str> = all(file, "tokenizer.ggml.tokens")?
             .ok_or_else(|| Error::Text("the file has no list of tokens".to_owned()))?;
+        fits(file, texts.len())?;
         let kinds = kinds(file, texts.len())?;
         let (mut spelled, mut starts) = (Vec::new(), vec![0]);
         for (id, (text, kind)) in texts.iter().zip(&kinds).enumerate() {
@@ -260,6 +261,17 @@ fn all<'a, T: FromValue<'a>>(file: &'a Gguf, key: &str) -> Result<Option<Vec<T>>
     let Some(array) = file.find::<Array<'a>>(key)? else { return Ok(None) };
     let expected = || Error::Text(format!("key {key} is not a list of what it should be"));
     array.all().map(Some).ok_or_else(expected)
+}
+
+/// No text may become a token that the model has no row for.
+fn fits(file: &Gguf, count: usize) -> Result<()> {
+    let rows = file.tensor("token_embd.weight")?.map_or(count, |embedding| embedding.rows());
+    if count > rows {
+        return Err(Error::Text(format!(
+            "the file has {count} tokens and rows for {rows} of them"
+        )));
+    }
+    Ok(())
 }
 
 fn kinds(file: &Gguf, count: usize) -> Result<Vec<Kind>> {
