@@ -173,6 +173,80 @@ structs! {
         rmStatus: u32,
     }
 
+    /// Argument of [`UVM_TOOLS_INIT_EVENT_TRACKER_V2`].
+    pub struct UVM_TOOLS_INIT_EVENT_TRACKER_V2_PARAMS {
+        /// Address of `queueBufferSize` entries of 72 bytes, at the start of a page.
+        queueBuffer: u64,
+        /// A power of two.
+        queueBufferSize: u64,
+        /// Address of a [`UvmToolsEventControlData`], at the start of a page.
+        controlBuffer: u64,
+        processor: NvProcessorUuid,
+        allProcessors: u32,
+        /// The fd of the address space to be watched.
+        uvmFd: u32,
+        rmStatus: u32,
+        /// Releases before these two fields leave them alone.
+        requestedVersion: u32,
+        grantedVersion: u32,
+        _pad0: u32,
+    }
+
+    /// Argument of [`UVM_TOOLS_EVENT_QUEUE_ENABLE_EVENTS`].
+    pub struct UVM_TOOLS_EVENT_QUEUE_ENABLE_EVENTS_PARAMS {
+        /// A bit per `UvmEventType*`.
+        eventTypeFlags: u64,
+        rmStatus: u32,
+        _pad0: u32,
+    }
+
+    /// How far a queue of events has been written and read, in entries since the beginning.
+    pub struct UvmToolsEventControlData {
+        get_ahead: u32,
+        get_behind: u32,
+        /// The driver begins an entry here...
+        put_ahead: u32,
+        /// ...and has finished all before here.
+        put_behind: u32,
+        dropped: [u64; 64],
+    }
+
+    /// A fault of the GPU, at the start of an entry.
+    pub struct UvmEventGpuFaultInfo_V2 {
+        eventType: u8,
+        /// One of `UvmFaultType*`.
+        faultType: u8,
+        gpuIndex: u16,
+        gpcId: u16,
+        clientId: u16,
+        /// The page.
+        address: u64,
+        timeStamp: u64,
+        timeStampGpu: u64,
+        batchId: u32,
+        /// One of `UvmEventFaultClientType*`.
+        clientType: u8,
+        /// One of `UvmEventMemoryAccessType*`.
+        accessType: u8,
+        padding16bits: u16,
+    }
+
+    /// A fault that ends the channel, at the start of an entry. Its [`UvmEventGpuFaultInfo_V2`] came
+    /// before.
+    pub struct UvmEventFatalFaultInfo_V2 {
+        eventType: u8,
+        /// One of `UvmFaultType*`.
+        faultType: u8,
+        /// One of `UvmEventMemoryAccessType*`.
+        accessType: u8,
+        reason: u8,
+        processorIndex: u16,
+        padding16bits: u16,
+        /// The page.
+        address: u64,
+        timeStamp: u64,
+    }
+
     /// Argument of [`UVM_VALIDATE_VA_RANGE`].
     pub struct UVM_VALIDATE_VA_RANGE_PARAMS {
         base: u64,
@@ -194,6 +268,36 @@ constants! {
     /// All of [`InitFlags`].
     u64 {
         UVM_INIT_FLAGS_MASK = 3,
+    }
+
+    /// Kinds of events.
+    u8 {
+        UvmEventTypeGpuFault = 3,
+        UvmEventTypeFatalFault = 6,
+    }
+
+    /// Why an access faulted.
+    u8 {
+        UvmFaultTypeInvalidPde = 1,
+        UvmFaultTypeInvalidPte = 2,
+        UvmFaultTypeWrite = 3,
+        UvmFaultTypeAtomic = 4,
+        UvmFaultTypeInvalidPdeSize = 5,
+        UvmFaultTypeLimitViolation = 6,
+        UvmFaultTypePrivViolation = 8,
+    }
+
+    /// What the access was.
+    u8 {
+        UvmEventMemoryAccessTypeRead = 1,
+        UvmEventMemoryAccessTypeWrite = 2,
+        UvmEventMemoryAccessTypeAtomic = 3,
+    }
+
+    /// Who accessed: a multiprocessor or its front end, or another engine.
+    u8 {
+        UvmEventFaultClientTypeGpc = 1,
+        UvmEventFaultClientTypeHub = 2,
     }
 
     /// What a GPU may do with a mapping.
@@ -258,6 +362,15 @@ requests! {
 
     /// Whether GPUs can reach all memory of the process.
     pub const UVM_PAGEABLE_MEM_ACCESS: Request<UVM_PAGEABLE_MEM_ACCESS_PARAMS> = raw(39);
+
+    /// On a fresh fd of `/dev/nvidia-uvm-tools`: has events of an address space written to memory of
+    /// this process, for as long as the fd is open.
+    pub const UVM_TOOLS_INIT_EVENT_TRACKER_V2: Request<UVM_TOOLS_INIT_EVENT_TRACKER_V2_PARAMS> =
+        raw(76);
+
+    /// On the same fd: chooses the events.
+    pub const UVM_TOOLS_EVENT_QUEUE_ENABLE_EVENTS:
+        Request<UVM_TOOLS_EVENT_QUEUE_ENABLE_EVENTS_PARAMS> = raw(58);
 
     /// Whether a range belongs to UVM.
     pub const UVM_VALIDATE_VA_RANGE: Request<UVM_VALIDATE_VA_RANGE_PARAMS> = raw(72);
