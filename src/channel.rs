@@ -47,10 +47,16 @@ impl Channel {
         let word = Arc::new(heap.word()?);
         let mut pages = heap.driver().open_channel(engine, entries)?;
         // SAFETY: the notifier stays until `close_channel`, which drop calls after `leave`.
-        let progress =
-            unsafe { Progress::new(pages.id, engine, pages.event.take(), word, pages.notifier) };
-        let progress = Arc::new(progress);
-        heap.join(&progress);
+        let joined = heap.join(|number| unsafe {
+            Progress::new(number, pages.id, engine, pages.event.take(), word, pages.notifier)
+        });
+        let progress = match joined {
+            Ok(progress) => progress,
+            Err(error) => {
+                heap.driver().close_channel(pages.id);
+                return Err(error);
+            }
+        };
         Ok(Channel { heap: heap.clone(), pages, progress, submitted: 0, done: 0, patience })
     }
 

@@ -68,10 +68,10 @@ pub enum Error {
     },
     /// The GPU stopped a channel.
     #[error("{0}")]
-    Fault(Fault),
-    /// A wait ran out of time while the GPU reported no fault.
+    Fault(Box<Fault>),
+    /// A wait ran out of time, and no queue that it depends on has faulted.
     #[error(
-        "{signal} did not reach {awaited} within {:.3} s: it stands at {last_seen} and the GPU reports no fault",
+        "{signal} did not reach {awaited} within {:.3} s: it stands at {last_seen} and the GPU reports no fault of a queue that it depends on",
         .waited.as_secs_f64()
     )]
     Timeout {
@@ -111,9 +111,16 @@ impl fmt::Display for Status {
 pub enum FaultKind {
     /// An address that is not mapped, or mapped without the permission that the access needs.
     Mmu,
+    /// A kernel executed what is no instruction, or a trap, which the hardware reports alike.
+    IllegalInstruction,
+    /// A kernel accessed an address that is not a multiple of the access's size, or jumped to one
+    /// where no instruction can begin.
+    Misaligned,
+    /// A kernel accessed shared or local memory, or the address space, beyond its end.
+    OutOfRange,
     /// A malformed ring entry, method header or host method.
     Pbdma,
-    /// A compute or copy engine exception: a bad launch, an illegal method, a trap in a kernel.
+    /// Any other exception of a compute or copy engine: a bad launch, an illegal method.
     Engine,
     /// The driver gave up on a channel that kept others waiting.
     Timeout,
@@ -123,9 +130,31 @@ pub enum FaultKind {
     Other,
 }
 
-/// A GPU fault: it ends the channel it happened on, and on a Jetson every channel that shares the
-/// same group. Close the queues and open new ones; the process, its buffers and its address space
-/// survive.
+/// How memory was accessed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Access {
+    /// A load, or the fetch of an instruction.
+    Read,
+    /// A store.
+    Write,
+    /// An atomic or a reduction.
+    Atomic,
+}
+
+impl fmt::Display for Access {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Access::Read => "a read",
+            Access::Write => "a write",
+            Access::Atomic => "an atomic access",
+        })
+    }
+}
+
+/// A GPU fault: it ends the channel it happened on, and every channel that shares the same group:
+/// on a Jetson all queues of a device, on a desktop GPU all its compute queues. Close the queues
+/// and open new ones; the process, its buffers and its address space survive.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Fault {
@@ -135,15 +164,44 @@ pub struct Fault {
     pub code: u32,
     /// Which queue's channel died.
     pub channel: String,
-    /// The address, where the driver reports one.
+    /// The kernel that faulted. Where the driver does not tell, all that may have been running;
+    /// empty where none was.
+    pub kernels: Vec<String>,
+    /// Where the kernel's code was, where the driver reports it. The hardware may be an instruction
+    /// or two further than the one to blame.
+    pub pc: Option<GpuVa>,
+    /// The same as an offset into the kernel's code, as disassemblers count.
+    pub offset: Option<u64>,
+    /// The address, where the driver reports one; of a page, for an MMU fault.
     pub address: Option<GpuVa>,
+    /// How it was accessed, where the driver reports it.
+    pub access: Option<Access>,
     /// What the driver or the crate knows beyond that.
     pub detail: Option<String>,
 }
 
 impl Fault {
+    /// A fault of which only the driver's code is known so far.
+    pub(crate) fn of_code(code: u32) -> Fault {
+        Fault { code, ..Fault::of_kind(Fault::kind_of_code(code)) }
+    }
+
+    pub(crate) fn of_kind(kind: FaultKind) -> Fault {
+        Fault {
+            kind,
+            code: 0,
+            channel: String::new(),
+            kernels: Vec::new(),
+            pc: None,
+            offset: None,
+            address: None,
+            access: None,
+            detail: None,
+        }
+    }
+
     /// Sorts the driver's notifier codes, which nvgpu and the RM driver share.
-    pub(crate) fn kind_of_code(code: u32) -> FaultKind {
+    fn kind_of_code(code: u32) -> FaultKind {
         match code {
             31 => FaultKind::Mmu,
             32 | 80 => FaultKind::Pbdma,
@@ -152,27 +210,49 @@ impl Fault {
             _ => FaultKind::Other,
         }
     }
+
+    /// What happened, as a noun.
+    fn what(&self) -> String {
+        let at = |what: &str| match self.address {
+            Some(address) => format!("{what} at {address}"),
+            None => what.to_owned(),
+        };
+        match self.kind {
+            FaultKind::Mmu => match (self.access, self.address) {
+                (Some(access), Some(address)) => format!("{access} at {address}"),
+                _ => at("an access to an address that is not mapped or not permitted"),
+            },
+            FaultKind::IllegalInstruction => at("an illegal instruction or a trap"),
+            FaultKind::Misaligned => at("a misaligned access"),
+            FaultKind::OutOfRange => at("an access out of range"),
+            FaultKind::Pbdma => at("a malformed command stream"),
+            FaultKind::Engine => at("an engine exception"),
+            FaultKind::Timeout => at("a time-out of the Linux driver's own"),
+            FaultKind::Unexplained => at("a fault that the Linux driver did not explain"),
+            FaultKind::Other => at("a fault"),
+        }
+    }
 }
 
 impl fmt::Display for Fault {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.kind {
-            FaultKind::Mmu => "an access to an address that is not mapped or not permitted",
-            FaultKind::Pbdma => "a malformed command stream",
-            FaultKind::Engine => "an engine exception",
-            FaultKind::Timeout => "a time-out of the Linux driver's own",
-            FaultKind::Unexplained => "a fault that the Linux driver did not explain",
-            FaultKind::Other => "a fault",
-        };
-        write!(f, "the GPU stopped the {} after {what}", self.channel)?;
-        if self.kind != FaultKind::Unexplained {
-            write!(f, " (error code {})", self.code)?;
+        write!(f, "the GPU stopped the {}", self.channel)?;
+        match &*self.kernels {
+            [] => {}
+            [kernel] => write!(f, " while `{kernel}` ran")?,
+            several => write!(f, " while one of `{}` ran", several.join("`, `"))?,
         }
-        if let Some(address) = self.address {
-            write!(f, " at {address}")?;
+        write!(f, ": {}", self.what())?;
+        match (self.offset, self.pc) {
+            (Some(offset), _) => write!(f, ", at {offset:#x} in the kernel's code")?,
+            (None, Some(pc)) => write!(f, ", with the code at {pc}")?,
+            (None, None) => {}
         }
         if let Some(detail) = &self.detail {
-            write!(f, ": {detail}")?;
+            write!(f, ", {detail}")?;
+        }
+        if self.kind != FaultKind::Unexplained {
+            write!(f, " (error code {})", self.code)?;
         }
         write!(f, "; close this queue and open a new one")
     }

@@ -89,7 +89,7 @@ pub use addr::{GpuRange, GpuVa};
 pub use args::Arg;
 pub use device::{Device, Options, Select};
 pub use driver::{ClockPair, Engine, Info, Memory};
-pub use error::{Error, Fault, FaultKind, Result};
+pub use error::{Access, Error, Fault, FaultKind, Result};
 pub use memory::{Buffer, Element, View};
 pub use module::{Dim, Kernel, Launch, Module};
 pub use queue::{Commands, Place, Queue, Recorder, Recording, Signal, Slot, Value};

@@ -53,6 +53,7 @@ pub(crate) struct KernelInner {
     pub(crate) parameters: crate::cubin::Parameters,
     pub(crate) bank0_bytes: u32,
     pub(crate) local_bytes: u32,
+    pub(crate) code: GpuRange,
     registers: u32,
     sm: u32,
     static_shared: u32,
@@ -176,7 +177,12 @@ impl Module {
             .kernels
             .iter()
             .map(|kernel| load_kernel(&cubin, kernel, sm, fields, &at, &block))
-            .collect::<Result<_>>()?;
+            .collect::<Result<Vec<_>>>()?;
+        let mut names = device.heap().names();
+        for kernel in &kernels {
+            names.add_kernel(kernel.inner.code, kernel.name());
+        }
+        drop(names);
         let variables = cubin
             .variables
             .iter()
@@ -287,6 +293,7 @@ fn load_kernel(
             parameters: kernel.parameters.clone(),
             bank0_bytes: kernel.bank0_size,
             local_bytes,
+            code,
             registers: kernel.registers,
             sm,
             static_shared: kernel.static_shared,

@@ -97,8 +97,10 @@ impl Timeline {
 
     /// Waits until the timeline reaches `value`, by the device's wait policy.
     ///
-    /// Ends early with [`Error::Fault`] when the GPU has stopped a queue of the device. A wait
-    /// that runs out of time asks the driver for a fault before it reports [`Error::Timeout`].
+    /// Ends early with [`Error::Fault`] when the GPU has stopped a queue that the timeline depends
+    /// on: the queue whose own it is, one that signals it, or one that such a queue waits for in
+    /// turn. A wait that runs out of time asks the driver about those queues before it reports
+    /// [`Error::Timeout`].
     pub fn wait(&self, value: u64, timeout: Duration) -> Result<()> {
         self.wait_with(value, timeout, self.policy)
     }
@@ -189,20 +191,18 @@ pub(crate) fn wait(word: &Word, value: u64, timeout: Duration, policy: WaitPolic
         if waited >= next_look {
             next_look = waited + NOTIFIER_PERIOD;
             let heap = word.heap();
-            if let Some(queue) = heap.dead_queue() {
-                // The last store of a queue may have landed just before it died.
-                if reached(word.load(), value) {
-                    return Ok(());
-                }
-                if let Some(fault) = heap.fault_of(&queue)? {
-                    return Err(Error::Fault(fault));
-                }
-            }
-            if waited >= next_ask {
+            let mut fault = heap.look_for_fault(word)?;
+            if fault.is_none() && waited >= next_ask {
                 next_ask = waited + ASK_PERIOD;
-                if let Some(fault) = heap.ask_for_fault()? {
-                    return Err(Error::Fault(fault));
-                }
+                fault = heap.ask_for_fault(word)?;
+            }
+            if let Some(fault) = fault {
+                // The last store of a queue may have landed just before it died.
+                return if reached(word.load(), value) {
+                    Ok(())
+                } else {
+                    Err(Error::Fault(fault.into()))
+                };
             }
         }
         if waited < policy.spin {
@@ -217,13 +217,13 @@ pub(crate) fn wait(word: &Word, value: u64, timeout: Duration, policy: WaitPolic
 }
 
 fn give_up(word: &Word, value: u64, waited: Duration) -> Result<()> {
-    let fault = word.heap().ask_for_fault()?;
+    let fault = word.heap().ask_for_fault(word)?;
     let last_seen = word.load();
     if reached(last_seen, value) {
         return Ok(());
     }
     Err(match fault {
-        Some(fault) => Error::Fault(fault),
+        Some(fault) => Error::Fault(fault.into()),
         None => Error::Timeout {
             signal: format!("the timeline at {}", word.gpu()),
             waited,

@@ -4,6 +4,7 @@
 
 pub(crate) mod nvgpu;
 pub(crate) mod rm;
+mod sm_error;
 pub(crate) mod sys;
 
 use std::fmt;
@@ -43,6 +44,10 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
     /// Asks the driver whether a channel is dead, and why. Needs a system call; the notifier of
     /// [`ChannelPages`] answers most cases without one.
     fn fault(&self, id: ChannelId) -> Result<Option<Fault>>;
+
+    /// Raises the notifiers of channels whose end the driver knows of before it has written them
+    /// itself. A load where there is no such news.
+    fn look(&self) {}
 
     /// Reads the GPU's clock and the CPU's as close together as the driver can.
     fn clock(&self) -> Result<ClockPair>;

@@ -162,6 +162,16 @@ impl Mapping {
         if mapping.start.addr() != start { Err(Errno::EEXIST) } else { Ok(mapping) }
     }
 
+    /// Zeroed memory of this process alone, in whole pages.
+    pub(crate) fn anonymous(len: u64) -> Result<Mapping, Errno> {
+        let len = usize::try_from(len).ok().and_then(NonZeroUsize::new).ok_or(Errno::EINVAL)?;
+        let prot = ProtFlags::PROT_READ | ProtFlags::PROT_WRITE;
+        let flags = MapFlags::MAP_PRIVATE | MapFlags::MAP_POPULATE;
+        // SAFETY: the kernel chooses the place, so no existing mapping is replaced.
+        let start = unsafe { mmap_anonymous(None, len, prot, flags)? };
+        Ok(Mapping { start: start.cast(), len })
+    }
+
     /// Puts the first `len` bytes of a file in the place of what was mapped here.
     pub(crate) fn replace(&mut self, fd: BorrowedFd<'_>, len: u64) -> Result<(), Errno> {
         let len = usize::try_from(len).ok().and_then(NonZeroUsize::new).ok_or(Errno::EINVAL)?;

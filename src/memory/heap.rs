@@ -3,15 +3,17 @@
 
 use std::fmt;
 use std::mem;
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::BorrowedFd;
 use std::ptr::NonNull;
-use std::sync::atomic::{AtomicBool, AtomicU16, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
+use super::names::Names;
+use super::progress::{Links, MOST_QUEUES, Progress, Seen, depended_on};
 use crate::addr::{GpuRange, GpuVa};
 use crate::barrier;
 use crate::driver::sys::{PAGE, whole_pages};
-use crate::driver::{Allocation, ChannelId, Driver, Engine, Memory};
+use crate::driver::{Allocation, Driver, Memory};
 use crate::error::{Error, Fault, Result};
 
 /// What all parts of an open device share: the driver, how far each queue has come, and memory
@@ -21,67 +23,9 @@ pub(crate) struct Heap {
     queues: Mutex<Vec<Weak<Progress>>>,
     retired: Mutex<Vec<Retired>>,
     words: Mutex<WordPool>,
+    names: Mutex<Names>,
     /// Counts modules loaded, so that queues know when code may lie where other code was.
     modules: AtomicU64,
-}
-
-/// How far one queue has come. Shared by the queue, waiters and the heap.
-#[derive(Debug)]
-pub(crate) struct Progress {
-    pub(crate) channel: ChannelId,
-    pub(crate) engine: Engine,
-    pub(crate) event: Option<OwnedFd>,
-    /// The queue's own timeline: the value of the last submission that is done.
-    pub(crate) word: Arc<Word>,
-    /// The value that stands for everything encoded so far, submitted or not.
-    encoded: AtomicU64,
-    /// Set by the driver when it kills the channel.
-    notifier: NonNull<AtomicU16>,
-    /// The channel runs nothing any more: closed, or dead.
-    closed: AtomicBool,
-}
-
-// SAFETY: `notifier` leads into memory of the channel, which outlives `closed == false`; it is
-// only read, atomically, under the heap's `queues` lock (see `Heap::dead_queue`).
-unsafe impl Send for Progress {}
-// SAFETY: as above.
-unsafe impl Sync for Progress {}
-
-impl Progress {
-    /// # Safety
-    /// `notifier` must stay readable until [`Heap::leave`] has returned.
-    pub(crate) unsafe fn new(
-        channel: ChannelId,
-        engine: Engine,
-        event: Option<OwnedFd>,
-        word: Arc<Word>,
-        notifier: NonNull<u16>,
-    ) -> Progress {
-        Progress {
-            channel,
-            engine,
-            event,
-            word,
-            encoded: AtomicU64::new(0),
-            notifier: notifier.cast(),
-            closed: AtomicBool::new(false),
-        }
-    }
-
-    /// Notes that commands up to `value` exist that may use any buffer alive now.
-    pub(crate) fn encoded_up_to(&self, value: u64) {
-        self.encoded.store(value, Ordering::Release);
-    }
-
-    fn done(&self, value: u64) -> bool {
-        self.closed.load(Ordering::Acquire) || reached(self.word.load(), value)
-    }
-}
-
-/// Whether a timeline that stands at `seen` has reached `value`. The comparison is circular, as
-/// the GPU's ACQ_CIRC_GEQ is, so a timeline may wrap.
-pub(crate) fn reached(seen: u64, value: u64) -> bool {
-    seen.wrapping_sub(value) as i64 >= 0
 }
 
 /// Something to release once the queues have got as far as they had to when it was given up.
@@ -102,6 +46,7 @@ impl Heap {
             queues: Mutex::default(),
             retired: Mutex::default(),
             words: Mutex::default(),
+            names: Mutex::default(),
             modules: AtomicU64::new(0),
         })
     }
@@ -129,15 +74,25 @@ impl Heap {
         Ok(Arc::new(Block { heap: self.clone(), allocation: Some(allocation) }))
     }
 
-    /// A queue begins to use the device's memory.
-    pub(crate) fn join(&self, queue: &Arc<Progress>) {
-        lock(&self.queues).push(Arc::downgrade(queue));
+    /// A queue begins to use the device's memory. Each has a number of its own while it is open.
+    pub(crate) fn join(&self, queue: impl FnOnce(usize) -> Progress) -> Result<Arc<Progress>> {
+        let mut queues = lock(&self.queues);
+        let taken: Vec<_> = queues.iter().filter_map(Weak::upgrade).map(|it| it.number).collect();
+        let free = (0..MOST_QUEUES).find(|number| !taken.contains(number));
+        let number = free.ok_or_else(|| {
+            Error::request(format!("a device has at most {MOST_QUEUES} queues: close one"))
+        })?;
+        let queue = Arc::new(queue(number));
+        queues.push(Arc::downgrade(&queue));
+        Ok(queue)
     }
 
     /// A queue is about to close its channel. Once this returns nobody reads its notifier.
     pub(crate) fn leave(&self, queue: &Progress) {
+        // First, while its number is still its own.
+        queue.forget_links();
         let mut queues = lock(&self.queues);
-        queue.closed.store(true, Ordering::Release);
+        queue.close();
         queues.retain(|other| !std::ptr::eq(other.as_ptr(), queue) && other.strong_count() > 0);
     }
 
@@ -146,7 +101,7 @@ impl Heap {
             .iter()
             .filter_map(Weak::upgrade)
             .map(|queue| {
-                let value = queue.encoded.load(Ordering::Acquire);
+                let value = queue.encoded();
                 (queue, value)
             })
             .filter(|(queue, value)| !queue.done(*value))
@@ -183,35 +138,67 @@ impl Heap {
             words.grow(&*self.driver)?;
         }
         let free = words.free.pop().expect("grow adds words or fails");
-        let word = Word { heap: self.clone(), at: free };
+        let word = Word { heap: self.clone(), at: free, links: Links::default() };
         word.store(0);
         Ok(word)
     }
 
-    /// Looks, without a system call, for a queue whose channel the driver has killed.
-    pub(crate) fn dead_queue(&self) -> Option<Arc<Progress>> {
-        lock(&self.queues).iter().filter_map(Weak::upgrade).find(|queue| {
-            // SAFETY: the queue is in the list, so `leave` has not returned for it and the
-            // notifier's memory is there.
-            unsafe { queue.notifier.as_ref() }.load(Ordering::Acquire) == NOTIFIER_RAISED
-        })
+    /// Looks, without a system call, for a fault that keeps `word` from being signalled.
+    pub(crate) fn look_for_fault(&self, word: &Word) -> Result<Option<Fault>> {
+        self.driver.look();
+        let queues = lock(&self.queues);
+        if !queues.iter().filter_map(Weak::upgrade).any(|queue| queue.is_dead()) {
+            return Ok(None);
+        }
+        drop(queues);
+        self.fault_behind(word, Seen::is_dead)
     }
 
-    /// Asks the driver about every queue: for a channel that died without raising its notifier.
-    pub(crate) fn ask_for_fault(&self) -> Result<Option<Fault>> {
-        let queues: Vec<_> = lock(&self.queues).iter().filter_map(Weak::upgrade).collect();
-        for queue in queues {
-            if let Some(fault) = self.fault_of(&queue)? {
-                return Ok(Some(fault));
+    /// Asks the driver about every queue that `word` depends on: for a channel that died without
+    /// raising its notifier.
+    pub(crate) fn ask_for_fault(&self, word: &Word) -> Result<Option<Fault>> {
+        self.fault_behind(word, |_| true)
+    }
+
+    /// The first fault of those queues, among those that `word` depends on, that have something left
+    /// to do and are worth asking about.
+    fn fault_behind(&self, word: &Word, worth: fn(&Seen) -> bool) -> Result<Option<Fault>> {
+        // Notifiers are read under the lock, see `leave`.
+        let seen: Vec<_> =
+            lock(&self.queues).iter().filter_map(Weak::upgrade).map(Seen::new).collect();
+        for behind in depended_on(word, &seen) {
+            if worth(behind) && !behind.queue.is_idle() {
+                if let Some(fault) = self.driver.fault(behind.queue.channel)? {
+                    return Ok(Some(self.name(fault, &behind.queue, &seen)));
+                }
             }
         }
         Ok(None)
     }
 
-    /// Asks the driver about one queue.
-    pub(crate) fn fault_of(&self, queue: &Progress) -> Result<Option<Fault>> {
-        let fault = self.driver.fault(queue.channel)?;
-        Ok(fault.map(|fault| Fault { channel: queue.engine.to_string(), ..fault }))
+    /// Adds what the driver cannot know: which queue died, and which kernels were running there.
+    fn name(&self, fault: Fault, queue: &Progress, seen: &[Seen]) -> Fault {
+        let mut fault = Fault { channel: queue.engine.to_string(), ..fault };
+        let names = self.names();
+        if let Some((kernel, offset)) = fault.pc.and_then(|pc| names.at(pc)) {
+            fault.kernels = vec![kernel];
+            fault.offset = Some(offset);
+            return fault;
+        }
+        // A fault ends all queues of a group, and any of them may have run the kernel.
+        for dead in seen.iter().filter(|seen| seen.is_dead()) {
+            for kernel in names.of(dead.queue.launched()) {
+                if !fault.kernels.contains(&kernel) {
+                    fault.kernels.push(kernel);
+                }
+            }
+        }
+        fault
+    }
+
+    /// The kernels and recordings of the device, by what queues note when they launch them.
+    pub(crate) fn names(&self) -> MutexGuard<'_, Names> {
+        lock(&self.names)
     }
 
     /// Fills `into` with queues that can wake a sleeping waiter.
@@ -224,9 +211,6 @@ impl Heap {
         }
     }
 }
-
-/// What the driver writes last into a notifier, on nvgpu and RM alike.
-const NOTIFIER_RAISED: u16 = 0xffff;
 
 impl Drop for Heap {
     fn drop(&mut self) {
@@ -247,7 +231,7 @@ impl fmt::Debug for Heap {
 }
 
 /// A panic elsewhere leaves these lists whole: every change to them is a single push or removal.
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+pub(super) fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
@@ -308,6 +292,7 @@ impl fmt::Debug for Block {
 pub(crate) struct Word {
     heap: Arc<Heap>,
     at: FreeWord,
+    pub(super) links: Links,
 }
 
 #[derive(Clone, Copy)]

@@ -1,6 +1,8 @@
 //! Buffers: memory that CPU and GPU share, freed only when no queue can still reach it.
 
 mod heap;
+pub(crate) mod names;
+mod progress;
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -9,7 +11,8 @@ use std::ops::Range;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
 
-pub(crate) use heap::{Block, Heap, Progress, Word, reached};
+pub(crate) use heap::{Block, Heap, Word};
+pub(crate) use progress::{Progress, reached};
 
 use crate::addr::{GpuRange, GpuVa};
 use crate::driver::Memory;

@@ -14,6 +14,7 @@ use super::ring::Ring;
 use crate::addr::GpuVa;
 use crate::driver::Memory;
 use crate::error::{Error, Result};
+use crate::memory::names::of_kernel;
 use crate::memory::{Block, Heap};
 use crate::qmd::Descriptor;
 
@@ -171,7 +172,9 @@ impl Queue {
         kernels.tail = (kernels.group == Group::None).then_some(tail);
         kernels.group = kernels.group.goes_on();
         kernels.running = true;
-        self.channel.progress().encoded_up_to(value);
+        let progress = self.channel.progress();
+        progress.encoded_up_to(value);
+        progress.launches(value, of_kernel(prepared.kernel.inner.code.start()));
         Ok(())
     }
 

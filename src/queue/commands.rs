@@ -37,9 +37,20 @@ pub(crate) trait Target {
     /// Releases a timeline when everything before has finished. Compute only.
     fn release(&mut self, timeline: Operand, value: Operand) -> Result<()>;
 
+    /// Notes that everything from here on waits for a timeline, or that a timeline is signalled
+    /// here: so that waits can tell which queue's fault concerns them.
+    fn link(&mut self, timeline: &Signal<'_>, link: Link) -> Result<()>;
+
     /// Takes an operand in, keeping its owner alive where the command outlives the call.
     /// `slot_of` is the recording that the operand's slot belongs to.
     fn admit(&mut self, operand: Operand, slot_of: Option<u64>, keep: Keep<'_>) -> Result<Operand>;
+}
+
+/// What a command does with a timeline.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Link {
+    Waits(Value),
+    Signals,
 }
 
 /// The owner of what an operand points at. Only recordings take a reference of their own: a queue
@@ -56,6 +67,13 @@ pub(crate) enum Keep<'a> {
 pub(crate) type Owner = Arc<dyn Any + Send + Sync>;
 
 impl Keep<'_> {
+    pub(crate) fn word(&self) -> Option<&Arc<Word>> {
+        match self {
+            Keep::Word(word) => Some(word),
+            _ => None,
+        }
+    }
+
     pub(crate) fn owner(self) -> Option<Owner> {
         match self {
             Keep::Nothing => None,
@@ -88,7 +106,7 @@ impl<T> Copy for Slot<T> {}
 /// A payload: a number, or a slot of a recording.
 #[derive(Debug, Clone, Copy)]
 pub struct Value {
-    operand: Operand,
+    pub(crate) operand: Operand,
     slot_of: Option<u64>,
 }
 
@@ -136,9 +154,9 @@ impl From<Slot<View<'static>>> for Place<'_> {
 /// A timeline, or a slot of a recording that holds one.
 #[derive(Debug, Clone, Copy)]
 pub struct Signal<'a> {
-    operand: Operand,
+    pub(crate) operand: Operand,
     slot_of: Option<u64>,
-    keep: Keep<'a>,
+    pub(crate) keep: Keep<'a>,
 }
 
 impl<'a> From<&'a Timeline> for Signal<'a> {
@@ -166,9 +184,10 @@ pub trait Commands: Target + Sized {
         timeline: impl Into<Signal<'a>>,
         value: impl Into<Value>,
     ) -> Result<&mut Self> {
-        let (timeline, value) = (timeline.into(), value.into());
-        let timeline = self.admit(timeline.operand, timeline.slot_of, timeline.keep)?;
-        let value = self.admit(value.operand, value.slot_of, Keep::Nothing)?;
+        let (on, until) = (timeline.into(), value.into());
+        let timeline = self.admit(on.operand, on.slot_of, on.keep)?;
+        let value = self.admit(until.operand, until.slot_of, Keep::Nothing)?;
+        self.link(&on, Link::Waits(until))?;
         encode::acquire(&mut self.room()?, timeline, value, Until::Reaches);
         Ok(self)
     }
@@ -180,9 +199,10 @@ pub trait Commands: Target + Sized {
         timeline: impl Into<Signal<'a>>,
         value: impl Into<Value>,
     ) -> Result<&mut Self> {
-        let (timeline, value) = (timeline.into(), value.into());
-        let timeline = self.admit(timeline.operand, timeline.slot_of, timeline.keep)?;
+        let (on, value) = (timeline.into(), value.into());
+        let timeline = self.admit(on.operand, on.slot_of, on.keep)?;
         let value = self.admit(value.operand, value.slot_of, Keep::Nothing)?;
+        self.link(&on, Link::Signals)?;
         match self.engine() {
             Engine::Compute => self.release(timeline, value)?,
             Engine::Copy => encode::copy_release(&mut self.room()?, timeline, value),

@@ -23,7 +23,7 @@ use crate::memory::Heap;
 use crate::module::Kernel;
 use crate::signal::{Ticket, Timeline};
 use chain::{Kernels, Tail};
-use commands::{Keep, Target};
+use commands::{Keep, Link, Target};
 use encode::Sink;
 use launch::Prepared;
 use ring::{Cursor, Ring};
@@ -112,6 +112,7 @@ impl Queue {
         let idle = self.channel.is_done(self.channel.submitted());
         let value = self.channel.next();
         self.channel.progress().encoded_up_to(value);
+        recording.announce(self.channel.progress(), value);
         let (segment, words) = recording.prepare(value, idle);
         if let (Some(kernels), Some(_)) = (&mut self.kernels, recording.local_bytes()) {
             kernels.running = true;
@@ -250,6 +251,15 @@ impl Target for Queue {
             return Ok(());
         }
         encode::release(&mut self.room()?, timeline, value);
+        Ok(())
+    }
+
+    fn link(&mut self, timeline: &Signal<'_>, link: Link) -> Result<()> {
+        let Keep::Word(word) = timeline.keep else { unreachable!("a queue admits no slots") };
+        match link {
+            Link::Waits(value) => self.channel.progress().waits_for(word, value.operand.value),
+            Link::Signals => self.channel.progress().signals(word),
+        }
         Ok(())
     }
 

@@ -9,14 +9,15 @@ use hw_defs::qmd::QmdField;
 
 use super::Setup;
 use super::chain::Group;
-use super::commands::{Commands, Keep, Owner, Slot, Target};
+use super::commands::{Commands, Keep, Link, Owner, Signal, Slot, Target};
 use super::copier::Copier;
 use super::encode::{self, Half, Operand, Sink};
 use super::launch::{DESCRIPTOR_BYTES, Prepared, place_bank};
 use crate::addr::GpuVa;
 use crate::driver::Memory;
 use crate::error::{Error, Result};
-use crate::memory::{Block, Heap, View, Word};
+use crate::memory::names::of_recording;
+use crate::memory::{Block, Heap, Progress, View, Word};
 use crate::module::Kernel;
 use crate::qmd::Descriptor;
 use crate::signal::Timeline;
@@ -36,6 +37,7 @@ pub struct Recorder {
     keep: Vec<Owner>,
     instances: usize,
     launches: Vec<Launched>,
+    links: Vec<RecordedLink>,
     /// Whether the last command is a launch that another can be chained to.
     chained: bool,
     group: Group,
@@ -47,6 +49,7 @@ struct Launched {
     descriptor: Descriptor,
     bank: Vec<u32>,
     bytes: u64,
+    code: GpuVa,
     /// Where among the commands the host launches it; else the launch before does.
     by_host: Option<usize>,
     /// Fields of the descriptor that slots fill.
@@ -80,8 +83,22 @@ impl Patch {
     }
 }
 
+/// A timeline that a recording waits for or signals.
+struct RecordedLink {
+    timeline: LinkedTo,
+    /// The value waited for; none where the timeline is signalled.
+    awaited: Option<Operand>,
+}
+
+enum LinkedTo {
+    Word(Arc<Word>),
+    Slot(u16),
+}
+
 struct SlotState {
     value: u64,
+    /// Of a timeline.
+    word: Option<Arc<Word>>,
     /// The recording's version when the value last changed.
     changed: u64,
     _keep: Option<Owner>,
@@ -105,6 +122,7 @@ impl Recorder {
             keep: Vec::new(),
             instances: 2,
             launches: Vec::new(),
+            links: Vec::new(),
             chained: false,
             group: Group::None,
             copier,
@@ -137,7 +155,12 @@ impl Recorder {
     fn slot<T>(&mut self, value: u64, len: u64, keep: Keep<'_>) -> Result<Slot<T>> {
         let index = u16::try_from(self.slots.len())
             .map_err(|_| Error::request("a recording has at most 65,536 slots"))?;
-        self.slots.push(SlotState { value, changed: 0, _keep: keep.owner() });
+        self.slots.push(SlotState {
+            value,
+            word: keep.word().cloned(),
+            changed: 0,
+            _keep: keep.owner(),
+        });
         let operand = Operand { value, slot: Some(index), addend: 0 };
         Ok(Slot { recording: self.id, index, operand, len, kind: PhantomData })
     }
@@ -182,8 +205,14 @@ impl Recorder {
             instances.push(Instance { base, start, version: 0, last: 0 });
         }
         let local = self.launches.iter().map(|launch| launch.local_bytes).max();
+        let mut code: Vec<_> = self.launches.iter().map(|launch| launch.code).collect();
+        code.sort_unstable();
+        code.dedup();
+        self.heap.names().add_recording(self.id, code);
         Ok(Recording {
             id: self.id,
+            heap: self.heap,
+            links: self.links,
             queue: self.queue,
             words: self.words.len() as u32,
             prologue: if self.launches.is_empty() { 0 } else { PROLOGUE },
@@ -335,6 +364,7 @@ impl Target for Recorder {
         self.keep.extend(prepared.owners().filter_map(Keep::owner));
         self.launches.push(Launched {
             bytes: prepared.bytes(),
+            code: prepared.kernel.inner.code.start(),
             local_bytes: prepared.kernel.inner.local_bytes,
             early: prepared.launch.early,
             descriptor: prepared.descriptor,
@@ -363,6 +393,20 @@ impl Target for Recorder {
             Some(launch) => launch.release(timeline, value),
             None => encode::release(&mut self.room()?, timeline, value),
         }
+        Ok(())
+    }
+
+    fn link(&mut self, timeline: &Signal<'_>, link: Link) -> Result<()> {
+        let linked_to = match (timeline.keep, timeline.operand.slot) {
+            (Keep::Word(word), _) => LinkedTo::Word(word.clone()),
+            (_, Some(slot)) => LinkedTo::Slot(slot),
+            _ => unreachable!("a timeline is a word or a slot"),
+        };
+        let awaited = match link {
+            Link::Waits(value) => Some(value.operand),
+            Link::Signals => None,
+        };
+        self.links.push(RecordedLink { timeline: linked_to, awaited });
         Ok(())
     }
 
@@ -402,6 +446,8 @@ impl Sink for Recorded<'_> {
 /// [`Queue::replay`](super::Queue::replay). It keeps the buffers and timelines that it uses alive.
 pub struct Recording {
     id: u64,
+    heap: Arc<Heap>,
+    links: Vec<RecordedLink>,
     queue: Arc<Word>,
     words: u32,
     /// Words to skip where the engine is idle.
@@ -467,6 +513,7 @@ impl Recording {
         self.version += 1;
         let state = &mut self.slots[usize::from(slot.index)];
         state.value = value;
+        state.word = keep.word().cloned();
         state.changed = self.version;
         state._keep = keep.owner();
         Ok(())
@@ -488,6 +535,32 @@ impl Recording {
 
     pub(super) fn local_bytes(&self) -> Option<u32> {
         self.local_bytes
+    }
+
+    /// Tells waiters what submission `value`, which replays this, has to do with.
+    #[inline]
+    pub(super) fn announce(&self, progress: &Progress, value: u64) {
+        if self.local_bytes.is_some() {
+            progress.launches(value, of_recording(self.id));
+        }
+        for link in &self.links {
+            let word = match &link.timeline {
+                LinkedTo::Word(word) => word,
+                LinkedTo::Slot(slot) => match &self.slots[usize::from(*slot)].word {
+                    Some(word) => word,
+                    None => continue,
+                },
+            };
+            let Some(awaited) = link.awaited else {
+                progress.signals(word);
+                continue;
+            };
+            let base = match awaited.slot {
+                Some(slot) => self.slots[usize::from(slot)].value,
+                None => awaited.value,
+            };
+            progress.waits_for(word, base.wrapping_add(awaited.addend));
+        }
     }
 
     /// The submission that must be done before the next instance can be used again.
@@ -517,6 +590,12 @@ impl Recording {
         instance.last = value;
         let skip = if idle { self.prologue } else { 0 };
         (GpuVa::new(instance.start.get() + u64::from(skip) * 4), self.words - skip)
+    }
+}
+
+impl Drop for Recording {
+    fn drop(&mut self) {
+        self.heap.names().remove_recording(self.id);
     }
 }
 

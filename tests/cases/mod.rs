@@ -105,8 +105,11 @@ cases! {
         a_write_to_nothing
         an_atomic_on_nothing
         a_misaligned_read
+        a_jump_into_an_instruction
+        a_read_beyond_shared_memory
         a_trap
         one_bad_thread_is_enough
+        a_dead_queue_concerns_only_those_that_depend_on_it
         a_kernel_that_never_ends;
     random:
         operations_agree_with_a_sequential_oracle;

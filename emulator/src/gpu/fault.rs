@@ -57,21 +57,34 @@ pub(crate) struct Fault {
     pub(crate) cause: FaultCause,
     /// What happened, as the end of a sentence.
     pub(crate) text: String,
+    /// The warp that stopped its multiprocessor, if one did.
+    pub(crate) warp: Option<WarpError>,
+}
+
+/// What a multiprocessor keeps of an exception, as the driver hands it out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct WarpError {
+    /// The multiprocessor.
+    pub sm: u32,
+    /// The register that says why.
+    pub esr: u32,
+    /// The address of the instruction.
+    pub pc: u64,
 }
 
 impl Fault {
     /// The host engine objects.
     pub(crate) fn host(text: impl Into<String>) -> Fault {
-        Fault { cause: FaultCause::PbdmaError, text: text.into() }
+        Fault { cause: FaultCause::PbdmaError, text: text.into(), warp: None }
     }
 
     /// An engine behind a subchannel objects.
     pub(crate) fn engine(text: impl Into<String>) -> Fault {
-        Fault { cause: FaultCause::GrException, text: text.into() }
+        Fault { cause: FaultCause::GrException, text: text.into(), warp: None }
     }
 
     /// The MMU objects to an access that `what` made.
     pub(crate) fn mmu(what: impl Display, fault: MmuFault) -> Fault {
-        Fault { cause: FaultCause::MmuFault, text: format!("{what} {fault}") }
+        Fault { cause: FaultCause::MmuFault, text: format!("{what} {fault}"), warp: None }
     }
 }

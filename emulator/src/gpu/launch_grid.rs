@@ -7,7 +7,7 @@ use self_cell::self_cell;
 
 use super::channel::Bus;
 use super::compute::Setup;
-use super::fault::{Fault, FaultCause};
+use super::fault::{Fault, FaultCause, WarpError};
 use super::mmu::{Kind, Space};
 use super::qmd::Descriptor;
 use super::watch::Watched;
@@ -153,8 +153,7 @@ impl Grid {
                 Outcome::Done => {}
                 Outcome::Budget => self.resident.push_back(block),
                 Outcome::Fault(fault) => {
-                    let entry = self.descriptor.entry;
-                    return Err(explain(bus.space, entry, &fault));
+                    return Err(explain(bus.space, &self.descriptor, &fault));
                 }
             }
         }
@@ -182,7 +181,7 @@ impl Grid {
         let Descriptor { grid, block, .. } = self.descriptor;
         let (width, height) = (u64::from(grid[0]), u64::from(grid[1]));
         let [x, y, z] = [self.next % width, self.next / width % height, self.next / width / height];
-        let sm = (self.next % u64::from(self.descriptor.limits.multiprocessors)) as u32;
+        let sm = multiprocessor(&self.descriptor, self.next);
         self.next += 1;
         let order = match &mut bus.shaker {
             Some(shaker) => Order::Seeded(shaker.below(u32::MAX).into()),
@@ -228,7 +227,7 @@ fn read(space: &Space, va: u64, bytes: usize) -> Result<Vec<u8>, super::mmu::Mmu
 }
 
 /// What stopped a kernel, as hardware would report it.
-fn explain(space: &Space, entry: u64, fault: &sm::Fault) -> Fault {
+fn explain(space: &Space, descriptor: &Descriptor, fault: &sm::Fault) -> Fault {
     let (address, kind) = match fault.kind {
         FaultKind::Unmapped => (fault.address, Kind::Read),
         FaultKind::ReadOnly => (fault.address, Kind::Write),
@@ -240,8 +239,39 @@ fn explain(space: &Space, entry: u64, fault: &sm::Fault) -> Fault {
         None => (FaultCause::GrException, String::new()),
     };
     // The program is an image of several kernels; the launch knows which one it was.
-    let fault = sm::Fault { kernel: format!("the kernel at {entry:#x}"), ..fault.clone() };
-    Fault { cause, text: format!("{fault}{place}") }
+    let fault =
+        sm::Fault { kernel: format!("the kernel at {:#x}", descriptor.entry), ..fault.clone() };
+    let esr = match cause {
+        FaultCause::GrException => warp_error(&fault.kind),
+        _ => None,
+    };
+    let warp = esr.map(|esr| {
+        let [x, y, z] = fault.block.map(u64::from);
+        let [width, height, _] = descriptor.grid.map(u64::from);
+        let block = (z * height + y) * width + x;
+        WarpError { sm: multiprocessor(descriptor, block), esr, pc: fault.pc }
+    });
+    Fault { cause, text: format!("{fault}{place}"), warp }
+}
+
+/// Which multiprocessor runs the block that has this number.
+fn multiprocessor(descriptor: &Descriptor, block: u64) -> u32 {
+    (block % u64::from(descriptor.limits.multiprocessors)) as u32
+}
+
+/// The code in the register of the multiprocessor. A trap is no legal instruction to it.
+fn warp_error(kind: &FaultKind) -> Option<u32> {
+    match kind {
+        FaultKind::IllegalInstruction(_) | FaultKind::Trap(_) => Some(0x9),
+        FaultKind::OutsideCode => Some(0x5),
+        FaultKind::Register { .. } => Some(0xd),
+        FaultKind::Shared { .. } | FaultKind::Local | FaultKind::Unmapped => Some(0xe),
+        FaultKind::Misaligned { .. } => Some(0xf),
+        FaultKind::WrongSpace => Some(0x10),
+        FaultKind::Constant { .. } => Some(0x12),
+        // Hardware has no code for these: it hangs, or writes all the same.
+        FaultKind::Barrier { .. } | FaultKind::Deadlock | FaultKind::ReadOnly => None,
+    }
 }
 
 impl GlobalMemory for Space {

@@ -37,7 +37,7 @@ mod tests;
 mod visibility;
 mod watch;
 
-pub use fault::FaultCause;
+pub use fault::{FaultCause, WarpError};
 pub use mmu::Access;
 
 /// An address space of a [`Gpu`].
@@ -119,6 +119,8 @@ pub struct Gpu {
     code: CodeCache,
     notifiers_lost: bool,
     visibility: Option<Visibility>,
+    /// By TSG: what stopped the kernel that it died of.
+    warp_errors: BTreeMap<u32, WarpError>,
     shaker: Option<Shaker>,
 }
 
@@ -152,6 +154,7 @@ impl Gpu {
             code: CodeCache::default(),
             notifiers_lost: false,
             visibility: None,
+            warp_errors: BTreeMap::new(),
             shaker: None,
         }
     }
@@ -261,6 +264,11 @@ impl Gpu {
         self.kill(tsg, None, cause, format!("TSG {tsg} was torn down: {cause}"));
     }
 
+    /// What a multiprocessor kept when a kernel of the TSG was stopped.
+    pub fn warp_error(&self, tsg: u32) -> Option<WarpError> {
+        self.warp_errors.get(&tsg).copied()
+    }
+
     /// Whether the channel's TSG is alive.
     pub fn serviceable(&self, id: u32) -> bool {
         self.channels.get(&id).is_none_or(|channel| !channel.dead)
@@ -351,6 +359,11 @@ impl Gpu {
                         "channel {id} of TSG {tsg} died: {}: {} ({place})",
                         fault.cause, fault.text
                     );
+                    // Numbers of TSGs are used again.
+                    match fault.warp {
+                        Some(warp) => self.warp_errors.insert(tsg, warp),
+                        None => self.warp_errors.remove(&tsg),
+                    };
                     self.kill(tsg, Some(id), fault.cause, report);
                     return (used + 1, false);
                 }

@@ -162,7 +162,7 @@ impl Nodes {
             NVGPU_TSG_IOCTL_CREATE_SUBCONTEXT => |args| self.create_subcontext(call, id, &mut args),
             NVGPU_TSG_IOCTL_DELETE_SUBCONTEXT => |args| self.delete_subcontext(id, args.veid),
             NVGPU_TSG_IOCTL_READ_SINGLE_SM_ERROR_STATE => |args| {
-                self.read_sm_error_state(call, &mut args)
+                self.read_sm_error_state(call, id, &mut args)
             },
             NVGPU_TSG_IOCTL_BIND_SCHEDULING_DOMAIN => |args| self.bind_domain(&args),
         });
@@ -330,16 +330,21 @@ impl Nodes {
         Ok(0)
     }
 
-    /// The model reports a fault in its own words; the registers of the SM stay clear.
     fn read_sm_error_state(
         &mut self,
         call: &mut Call<'_>,
+        id: u32,
         args: &mut nvgpu_tsg_read_single_sm_error_state_args,
     ) -> Answer {
         if args.sm_id >= self.profile.sm_count() {
             return Err(Errno::EINVAL.into());
         }
-        let record = nvgpu_tsg_sm_error_state_record::new_zeroed();
+        let mut record = nvgpu_tsg_sm_error_state_record::new_zeroed();
+        if let Some(warp) = call.gpu.warp_error(id) {
+            if warp.sm % self.profile.sm_count() == args.sm_id {
+                (record.warp_esr, record.warp_esr_pc) = (warp.esr, warp.pc);
+            }
+        }
         let size = args.record_size.min(size_of_val(&record) as u64);
         if size > 0 {
             if call.caller.write(args.record_mem, &record.as_bytes()[..size as usize]).is_err() {

@@ -17,6 +17,7 @@ use ioctl_defs::nvgpu::channel::nvgpu_notification;
 use ioctl_defs::nvgpu::ctrl::GpuFlags;
 use nix::errno::Errno;
 
+use super::sm_error;
 use super::sys::{Mapping, PAGE, raise_open_file_limit, whole_pages};
 use super::{Allocation, ChannelId, ChannelPages, ClockPair, Driver, Engine, Info, Memory};
 use crate::addr::{GpuRange, GpuVa};
@@ -237,14 +238,21 @@ impl Driver for Nvgpu {
         // SAFETY: the page holds a notification, which the driver no longer changes once it has
         // killed the channel; any bytes are a valid one.
         let record = unsafe { record.read_volatile() };
-        let raised = record.status == u16::MAX;
-        Ok(Some(Fault {
-            kind: if raised { Fault::kind_of_code(record.info32) } else { FaultKind::Unexplained },
-            code: if raised { record.info32 } else { 0 },
-            channel: String::new(),
-            address: None,
-            detail: None,
-        }))
+        if record.status != u16::MAX {
+            return Ok(Some(Fault::of_kind(FaultKind::Unexplained)));
+        }
+        let mut fault = Fault::of_code(record.info32);
+        if fault.kind == FaultKind::Engine {
+            // An exception may also be the front end's, and have left nothing there.
+            for sm in 0..self.info.sm_count {
+                let state = open.group.tsg.sm_error_state(sm)?;
+                if sm_error::is_set(state.warp_esr) {
+                    sm_error::explain(&mut fault, state.warp_esr, state.warp_esr_pc, None);
+                    break;
+                }
+            }
+        }
+        Ok(Some(fault))
     }
 
     fn clock(&self) -> Result<ClockPair> {

@@ -55,4 +55,17 @@ impl Tsg {
         // SAFETY: the driver has just installed this descriptor for us.
         Ok(unsafe { self.0.adopt(args.event_fd, "event") }.into())
     }
+
+    /// What a multiprocessor reported when the group was stopped.
+    pub(crate) fn sm_error_state(&self, sm: u32) -> Result<nvgpu_tsg_sm_error_state_record> {
+        let mut record = nvgpu_tsg_sm_error_state_record::default();
+        let mut args = nvgpu_tsg_read_single_sm_error_state_args {
+            sm_id: sm,
+            record_mem: (&raw mut record) as u64,
+            record_size: size_of::<nvgpu_tsg_sm_error_state_record>() as u64,
+            ..Default::default()
+        };
+        self.0.call(NVGPU_TSG_IOCTL_READ_SINGLE_SM_ERROR_STATE, &mut args)?;
+        Ok(record)
+    }
 }

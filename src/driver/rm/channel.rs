@@ -3,7 +3,7 @@
 use std::mem::offset_of;
 use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hw_defs::userd;
 use ioctl_defs::rm::class::*;
@@ -12,10 +12,11 @@ use ioctl_defs::rm::control::*;
 use super::addresses::Addresses;
 use super::client::Object;
 use super::event::Event;
-use super::gpu::text;
+use super::gpu::{Gpu, text};
 use super::memory::{Place, Region, SharedPage};
 use super::space::Space;
 use crate::addr::GpuVa;
+use crate::driver::sm_error;
 use crate::driver::sys::Mapping;
 use crate::error::{Fault, FaultKind, Result};
 
@@ -24,6 +25,8 @@ use crate::error::{Fault, FaultKind, Result};
 pub(crate) struct Group {
     object: Object,
     engine: u32,
+    /// The fault that ends it, known before RM has written the notifiers.
+    fault: OnceLock<Fault>,
 }
 
 impl Group {
@@ -36,7 +39,13 @@ impl Group {
                 ..Default::default()
             },
         )?;
-        Ok(Group { object, engine })
+        Ok(Group { object, engine, fault: OnceLock::new() })
+    }
+
+    /// Notes a fault that RM is going to end the group for. The first one counts.
+    pub(crate) fn set_fault(&self, fault: Fault) {
+        // A second one is of the same group's death.
+        let _ = self.fault.set(fault);
     }
 
     /// Whether it feeds the graphics engine, which runs kernels.
@@ -50,7 +59,7 @@ impl Group {
 #[derive(Debug)]
 pub(crate) struct Channel {
     _registration: Registration,
-    _engine: Object,
+    engine: Object,
     _event: Event,
     channel: Arc<Object>,
     _subcontext: Option<Object>,
@@ -132,7 +141,7 @@ impl Channel {
 
         let channel = Channel {
             _registration: registration,
-            _engine: engine,
+            engine,
             _event: event,
             channel,
             _subcontext: subcontext,
@@ -176,6 +185,12 @@ impl Channel {
         unsafe { self.notification().byte_add(offset_of!(NvNotification, status)) }.cast()
     }
 
+    /// Does what RM will do later.
+    pub(crate) fn raise_notifier(&self) {
+        // SAFETY: in the page; RM would write the same.
+        unsafe { self.notifier().write_volatile(u16::MAX) };
+    }
+
     /// What killed the channel, if something did.
     fn death(&self) -> Option<NvNotification> {
         // SAFETY: the notification lies in the page; any bytes are a valid one, and RM no longer
@@ -189,41 +204,89 @@ impl Channel {
     }
 
     /// What killed the channel, with all that RM can say about it.
-    pub(crate) fn fault(&mut self) -> Result<Option<Fault>> {
+    pub(crate) fn fault(&mut self, gpu: &Gpu) -> Result<Option<Fault>> {
+        if let Some(fault) = self.group.fault.get() {
+            return Ok(Some(fault.clone()));
+        }
         if self.fault.is_none() {
             if let Some(death) = self.death() {
-                self.fault = Some(self.explain(death.info32)?);
+                self.fault = Some(self.explain(gpu, death.info32)?);
             }
         }
         Ok(self.fault.clone())
     }
 
-    fn explain(&self, code: u32) -> Result<Fault> {
-        let kind = Fault::kind_of_code(code);
-        let (mut address, mut detail) = (None, None);
-        if kind == FaultKind::Mmu {
-            // Takes a millisecond, or twenty while RM recovers the graphics engine.
-            let mut info = NV906F_CTRL_GET_MMU_FAULT_INFO_PARAMS::default();
-            self.channel.control(NV906F_CTRL_CMD_GET_MMU_FAULT_INFO, &mut info)?;
-            let reason = text(&info.faultString);
-            if !reason.is_empty() {
-                address = Some(GpuVa::new(u64::from(info.addrHi) << 32 | u64::from(info.addrLo)));
-                detail = Some(in_words(&reason));
+    /// Asks RM for more than the code. The first question takes twenty milliseconds, which RM
+    /// needs to recover the graphics engine.
+    fn explain(&self, gpu: &Gpu, code: u32) -> Result<Fault> {
+        let mut fault = Fault::of_code(code);
+        match fault.kind {
+            FaultKind::Mmu => {
+                let mut info = NV906F_CTRL_GET_MMU_FAULT_INFO_PARAMS::default();
+                self.channel.control(NV906F_CTRL_CMD_GET_MMU_FAULT_INFO, &mut info)?;
+                let reason = text(&info.faultString);
+                if !reason.is_empty() {
+                    let address = u64::from(info.addrHi) << 32 | u64::from(info.addrLo);
+                    fault.address = Some(GpuVa::new(address));
+                    fault.detail = Some(in_words(&reason));
+                }
+            }
+            FaultKind::Engine if self.group.runs_kernels() => {
+                // An exception may also be the front end's, and have left nothing there.
+                if let Err(error) = self.explain_by_warps(gpu, &mut fault) {
+                    tracing::info!(%error, "the multiprocessors' state cannot be read");
+                }
+            }
+            _ => {}
+        }
+        Ok(fault)
+    }
+
+    /// Looks for the multiprocessor that stopped. The debugger object can be made afterwards: RM has
+    /// kept what the multiprocessors reported.
+    fn explain_by_warps(&self, gpu: &Gpu, fault: &mut Fault) -> Result<()> {
+        let debugger = gpu.device.child(
+            GT200_DEBUGGER,
+            &mut NV83DE_ALLOC_PARAMETERS {
+                hAppClient: gpu.client.handle(),
+                hClass3dObject: self.engine.handle(),
+                ..Default::default()
+            },
+        )?;
+        let mut sms = NV2080_CTRL_GR_GET_GLOBAL_SM_ORDER_PARAMS::default();
+        gpu.subdevice.control(NV2080_CTRL_CMD_GR_GET_GLOBAL_SM_ORDER, &mut sms)?;
+        let count = u32::from(sms.numSm);
+        let mut states = Box::new(NV83DE_CTRL_DEBUG_READ_ALL_SM_ERROR_STATES_PARAMS::default());
+        let per_call = states.smErrorStateArray.len();
+        for first in (0..count).step_by(per_call) {
+            *states = NV83DE_CTRL_DEBUG_READ_ALL_SM_ERROR_STATES_PARAMS {
+                hTargetChannel: self.channel.handle(),
+                startingSM: first,
+                numSMsToRead: (count - first).min(per_call as u32),
+                ..Default::default()
+            };
+            debugger.control(NV83DE_CTRL_CMD_DEBUG_READ_ALL_SM_ERROR_STATES, &mut *states)?;
+            let stopped =
+                states.smErrorStateArray.iter().find(|sm| sm_error::is_set(sm.hwwWarpEsr));
+            if let Some(sm) = stopped {
+                let (pc, address) = (sm.hwwWarpEsrPc64, Some(sm.hwwEsrAddr));
+                sm_error::explain(fault, sm.hwwWarpEsr, pc, address);
+                break;
             }
         }
-        Ok(Fault { kind, code, channel: String::new(), address, detail })
+        Ok(())
     }
 }
 
 /// RM's name of an MMU fault, and what it means.
 fn in_words(reason: &str) -> String {
     let meaning = match reason {
-        "FAULT_PDE" | "FAULT_PDE_SIZE" | "FAULT_PTE" => "nothing is mapped there",
-        "FAULT_RO_VIOLATION" => "the mapping is read-only",
-        "FAULT_WO_VIOLATION" => "the mapping is write-only",
-        "FAULT_VA_LIMIT_VIOLATION" => "the address space does not reach that far",
-        "FAULT_PRIV_VIOLATION" => "the mapping is the driver's own",
-        "FAULT_ATOMIC_VIOLATION" => "the mapping does not allow atomics",
+        "FAULT_PDE" | "FAULT_PDE_SIZE" | "FAULT_PTE" => "where nothing is mapped",
+        "FAULT_RO_VIOLATION" => "where the mapping is read-only",
+        "FAULT_WO_VIOLATION" => "where the mapping is write-only",
+        "FAULT_VA_LIMIT_VIOLATION" => "beyond the address space",
+        "FAULT_PRIV_VIOLATION" => "where the mapping is the driver's own",
+        "FAULT_ATOMIC_VIOLATION" => "where the mapping does not allow atomics",
         _ => return reason.to_owned(),
     };
     format!("{meaning} ({reason})")
@@ -268,7 +331,7 @@ mod tests {
 
     #[test]
     fn fault_reasons_are_explained_or_kept() {
-        assert_eq!(in_words("FAULT_PDE"), "nothing is mapped there (FAULT_PDE)");
+        assert_eq!(in_words("FAULT_PDE"), "where nothing is mapped (FAULT_PDE)");
         assert_eq!(in_words("FAULT_COMPRESSION_FAILURE"), "FAULT_COMPRESSION_FAILURE");
     }
 }

@@ -6,6 +6,7 @@ mod channel;
 mod classes;
 mod client;
 mod event;
+mod fault_log;
 mod gpu;
 mod hint;
 mod memory;
@@ -27,6 +28,7 @@ use crate::addr::GpuVa;
 use crate::error::{Error, Fault, Result};
 use channel::{Channel, Group};
 use client::Client;
+use fault_log::FaultLog;
 use gpu::{Gpu, text};
 use memory::{Place, Region};
 use space::Space;
@@ -98,10 +100,22 @@ impl Rm {
         self.regions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// Takes notice of a fault that ends the compute channels. Kernels run in one group at a time:
+    /// a new one begins when the last has died.
+    fn read_log(&self, channels: &Channels) {
+        let Some(fault) = self.space.log().and_then(FaultLog::take) else { return };
+        let Some(group) = channels.compute.upgrade() else { return };
+        group.set_fault(fault);
+        for channel in channels.open.values().filter(|it| Arc::ptr_eq(it.group(), &group)) {
+            channel.raise_notifier();
+        }
+    }
+
     /// The group for a new channel.
     fn group(&self, channels: &mut Channels, engine: Engine) -> Result<Arc<Group>> {
         match engine {
             Engine::Compute => {
+                self.read_log(channels);
                 let dead = |group: &Arc<Group>| {
                     let members = channels.open.values();
                     members.filter(|it| Arc::ptr_eq(it.group(), group)).any(Channel::is_dead)
@@ -188,9 +202,17 @@ impl Driver for Rm {
     }
 
     fn fault(&self, id: ChannelId) -> Result<Option<Fault>> {
-        match self.channels().open.get_mut(&id) {
-            Some(channel) => channel.fault(),
+        let mut channels = self.channels();
+        self.read_log(&channels);
+        match channels.open.get_mut(&id) {
+            Some(channel) => channel.fault(&self.space.gpu),
             None => Ok(None),
+        }
+    }
+
+    fn look(&self) {
+        if self.space.log().is_some_and(FaultLog::has_news) {
+            self.read_log(&self.channels());
         }
     }
 

@@ -8,6 +8,7 @@ use ioctl_defs::rm::class::{
 };
 
 use super::client::Object;
+use super::fault_log::FaultLog;
 use super::gpu::Gpu;
 use super::uvm::Uvm;
 use crate::addr::GpuRange;
@@ -15,7 +16,9 @@ use crate::error::Result;
 
 #[derive(Debug)]
 pub(crate) struct Space {
-    /// First to go: it uses the object.
+    /// Where UVM tells of faults. First to go: UVM may still write to it.
+    log: Option<FaultLog>,
+    /// It uses the object.
     uvm: Uvm,
     object: Object,
     pub(crate) gpu: Arc<Gpu>,
@@ -40,11 +43,19 @@ impl Space {
         )?;
         uvm.register_gpu(gpu.uuid)?;
         uvm.register_space(gpu.uuid, &gpu.client, &object)?;
-        Ok(Space { uvm, object, gpu: gpu.clone() })
+        // Where this process may not have one, notifiers tell of faults, later.
+        let log = FaultLog::open(&uvm)
+            .inspect_err(|error| tracing::info!(%error, "MMU faults will be told late"))
+            .ok();
+        Ok(Space { log, uvm, object, gpu: gpu.clone() })
     }
 
     pub(crate) fn handle(&self) -> u32 {
         self.object.handle()
+    }
+
+    pub(crate) fn log(&self) -> Option<&FaultLog> {
+        self.log.as_ref()
     }
 
     pub(crate) fn map(&self, memory: &Object, range: GpuRange) -> Result<()> {

@@ -1,6 +1,6 @@
 //! `/dev/nvidia-uvm`: which GPU address leads where.
 
-use std::os::fd::AsRawFd;
+use std::os::fd::{AsRawFd, RawFd};
 
 use ioctl_defs::uvm::*;
 use ioctl_defs::{Argument, Request};
@@ -19,6 +19,12 @@ pub(crate) struct Uvm {
     /// Where the driver ties the addresses to this process, this file stands for the process:
     /// once it is closed every further call is refused.
     _process: Option<Node>,
+}
+
+impl AsRawFd for Uvm {
+    fn as_raw_fd(&self) -> RawFd {
+        self.node.as_raw_fd()
+    }
 }
 
 impl Uvm {
