@@ -92,5 +92,7 @@ pub use driver::{ClockPair, Engine, Info, Memory};
 pub use error::{Access, Error, Fault, FaultKind, Result};
 pub use memory::{Buffer, Element, View};
 pub use module::{Dim, Kernel, Launch, Module};
-pub use queue::{Commands, Place, Queue, Recorder, Recording, Signal, Slot, Value};
+pub use queue::{
+    Commands, LaunchSlot, Place, Queue, Recorder, Recording, Shape, Signal, Slot, Value,
+};
 pub use signal::{Ticket, Timeline, WaitPolicy};

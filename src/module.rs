@@ -178,7 +178,7 @@ impl Module {
             .iter()
             .map(|kernel| load_kernel(&cubin, kernel, sm, fields, &at, &block))
             .collect::<Result<Vec<_>>>()?;
-        let mut names = device.heap().names();
+        let mut names = heap.names();
         for kernel in &kernels {
             names.add_kernel(kernel.inner.code, kernel.name());
         }
@@ -317,6 +317,18 @@ fn waits_itself(code: &Content<'_>) -> bool {
     let Content::Bytes(code) = code else { return false };
     let opcode = |bytes: &[u8]| u16::from_le_bytes([bytes[0], bytes[1]]) & OPCODE;
     code.chunks_exact(INSTRUCTION_BYTES).any(|instruction| opcode(instruction) == opcode(&WAIT))
+}
+
+impl KernelInner {
+    pub(crate) fn bank0_words(&self) -> usize {
+        self.bank0_bytes.div_ceil(4) as usize
+    }
+
+    /// Where the arguments begin in bank 0, or where the bank ends.
+    pub(crate) fn parameters_begin(&self) -> u32 {
+        let end = self.bank0_bytes.next_multiple_of(4);
+        if self.parameters.list.is_empty() { end } else { self.parameters.base }
+    }
 }
 
 impl Kernel {

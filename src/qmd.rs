@@ -336,6 +336,16 @@ impl Descriptor {
         Ok(())
     }
 
+    /// The words that [`Descriptor::geometry`] writes to, each once.
+    pub(crate) fn geometry_words(&self) -> Vec<usize> {
+        let fields = self.fields;
+        let all = fields.grid.iter().chain(&fields.block).chain(&fields.shared_config);
+        let mut words: Vec<_> = all.chain([&fields.shared]).map(|field| field.word()).collect();
+        words.sort_unstable();
+        words.dedup();
+        words
+    }
+
     /// Where a constant bank lies.
     pub(crate) fn bank(&mut self, index: u32, range: GpuRange) -> Result<(), TooLarge> {
         let bank = (self.fields.bank)(index);

@@ -158,7 +158,7 @@ impl Queue {
         });
 
         match &mut kernels.tail {
-            Some(tail) => tail.start(va, prepared.launch.early),
+            Some(tail) => tail.start(va, prepared.shape.launch.early),
             None => {
                 let mut sink = self.commands.cursor();
                 let waits = kernels.running && kernels.group != Group::Goes;

@@ -172,6 +172,35 @@ impl From<Slot<Timeline>> for Signal<'_> {
     }
 }
 
+/// Grid, block and shared memory of a launch, or a slot of a recording that holds them.
+#[derive(Debug, Clone, Copy)]
+pub struct Shape {
+    pub(crate) launch: Launch,
+    /// The recording, and the slot's number in it.
+    pub(crate) slot: Option<(u64, u16)>,
+}
+
+impl From<&Launch> for Shape {
+    fn from(launch: &Launch) -> Shape {
+        Shape { launch: *launch, slot: None }
+    }
+}
+
+/// A launch that can change between replays: see
+/// [`Recorder::launch_slot`](super::Recorder::launch_slot).
+#[derive(Debug, Clone, Copy)]
+pub struct LaunchSlot {
+    pub(crate) recording: u64,
+    pub(crate) index: u16,
+    pub(crate) first: Launch,
+}
+
+impl From<LaunchSlot> for Shape {
+    fn from(slot: LaunchSlot) -> Shape {
+        Shape { launch: slot.first, slot: Some((slot.recording, slot.index)) }
+    }
+}
+
 /// The commands that a [`Queue`](super::Queue) and a [`Recorder`](super::Recorder) take. Each
 /// begins when those before it on the same queue have finished.
 ///
@@ -223,13 +252,13 @@ pub trait Commands: Target + Sized {
     unsafe fn exec(
         &mut self,
         kernel: &Kernel,
-        launch: &Launch,
+        launch: impl Into<Shape>,
         args: &[Arg<'_>],
     ) -> Result<&mut Self> {
         if self.engine() != Engine::Compute {
             return Err(Error::request("a copy queue cannot run kernels: use a compute queue"));
         }
-        self.launch(Prepared::new(kernel, launch, args)?)?;
+        self.launch(Prepared::new(kernel, launch.into(), args)?)?;
         Ok(self)
     }
 
@@ -269,7 +298,7 @@ pub trait Commands: Target + Sized {
                     None => operand.value.into(),
                 };
                 let args = [address(to, slots[0]), address(from, slots[1]), bytes.into()];
-                self.launch(Prepared::new(&kernel, &copier::launch(bytes), &args)?)?;
+                self.launch(Prepared::new(&kernel, (&copier::launch(bytes)).into(), &args)?)?;
             }
         }
         Ok(self)

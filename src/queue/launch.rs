@@ -1,6 +1,6 @@
 //! One launch in words: its descriptor, and its constant bank 0 with geometry and arguments.
 
-use super::commands::Keep;
+use super::commands::{Keep, Shape};
 use super::encode::Operand;
 use crate::addr::{GpuRange, GpuVa};
 use crate::args::{Arg, Content};
@@ -17,7 +17,7 @@ const BANK_ALIGN: u64 = 256;
 
 /// The words of bank 0 that every kernel may read, by byte offset. The driver fills them, the
 /// compiler counts on them.
-const BLOCK_DIM: u32 = 0x00;
+pub(crate) const BLOCK_DIM: u32 = 0x00;
 pub(crate) const GRID_DIM: u32 = 0x0c;
 const SHARED_WINDOW_AT: u32 = 0x18;
 const LOCAL_WINDOW_AT: u32 = 0x20;
@@ -28,7 +28,7 @@ const STACK_POINTER: u32 = 0xff_fdc0;
 /// A launch that was checked and is ready to be written.
 pub(crate) struct Prepared<'a> {
     pub(crate) kernel: &'a Kernel,
-    pub(crate) launch: &'a Launch,
+    pub(crate) shape: Shape,
     pub(crate) descriptor: Descriptor,
     pub(crate) args: &'a [Arg<'a>],
 }
@@ -44,7 +44,7 @@ impl<'a> Prepared<'a> {
     /// Checks a launch against the kernel's layout and the GPU's limits.
     pub(crate) fn new(
         kernel: &'a Kernel,
-        launch: &'a Launch,
+        shape: Shape,
         args: &'a [Arg<'a>],
     ) -> Result<Prepared<'a>> {
         let parameters = &kernel.inner.parameters.list;
@@ -68,7 +68,7 @@ impl<'a> Prepared<'a> {
                 });
             }
         }
-        Ok(Prepared { kernel, launch, descriptor: kernel.describe(launch)?, args })
+        Ok(Prepared { kernel, shape, descriptor: kernel.describe(&shape.launch)?, args })
     }
 
     /// Bytes of descriptor and bank together.
@@ -78,14 +78,13 @@ impl<'a> Prepared<'a> {
 
     /// Tells the descriptor where its bank is, when it lies at `va` itself.
     pub(crate) fn place(&mut self, va: GpuVa) {
-        let words = self.kernel.inner.bank0_bytes.div_ceil(4);
-        place_bank(&mut self.descriptor, va, words as usize);
+        place_bank(&mut self.descriptor, va, self.kernel.inner.bank0_words());
     }
 
     /// Makes the launch one that another starts: its code waits for that one, first of all or where
     /// it chooses to.
     pub(crate) fn follow(&mut self) {
-        if let Some(entry) = self.kernel.inner.waiting_entry.filter(|_| !self.launch.early) {
+        if let Some(entry) = self.kernel.inner.waiting_entry.filter(|_| !self.shape.launch.early) {
             self.descriptor.enter(entry);
         }
     }
@@ -94,7 +93,7 @@ impl<'a> Prepared<'a> {
     pub(crate) fn write_bank(&self, put: &mut dyn FnMut(u32, u32)) {
         let kernel = &self.kernel.inner;
         let end = kernel.bank0_bytes.next_multiple_of(4);
-        let base = if kernel.parameters.list.is_empty() { end } else { kernel.parameters.base };
+        let base = kernel.parameters_begin();
         let mut head = |at: u32, word: u32| {
             if at < base {
                 put(at, word);
@@ -103,7 +102,8 @@ impl<'a> Prepared<'a> {
         for at in (0..base).step_by(4) {
             head(at, 0);
         }
-        for (i, (block, grid)) in (0..).zip(self.launch.block.iter().zip(&self.launch.grid)) {
+        let Launch { block, grid, .. } = &self.shape.launch;
+        for (i, (block, grid)) in (0..).zip(block.iter().zip(grid)) {
             head(BLOCK_DIM + 4 * i, *block);
             head(GRID_DIM + 4 * i, *grid);
         }
@@ -142,10 +142,11 @@ impl<'a> Prepared<'a> {
 
     /// Which recordings the slots belong to.
     pub(crate) fn slot_owners(&self) -> impl Iterator<Item = u64> + '_ {
-        self.args.iter().filter_map(|arg| match arg.content {
+        let args = self.args.iter().filter_map(|arg| match arg.content {
             Content::Slot(_, recording) => Some(recording),
             _ => None,
-        })
+        });
+        args.chain(self.shape.slot.map(|(recording, _)| recording))
     }
 
     /// What a recording must keep alive.

@@ -7,11 +7,12 @@ mod encode;
 mod launch;
 mod recording;
 mod ring;
+mod shape;
 
 use std::fmt;
 use std::sync::Arc;
 
-pub use commands::{Commands, Place, Signal, Slot, Value};
+pub use commands::{Commands, LaunchSlot, Place, Shape, Signal, Slot, Value};
 pub(crate) use encode::Operand;
 pub use recording::{Recorder, Recording};
 
@@ -210,6 +211,10 @@ fn trailer(sink: &mut impl Sink, setup: &Setup, timeline: GpuVa, value: Operand)
     }
 }
 
+fn foreign_slot() -> Error {
+    Error::request("a slot belongs to a recording: give a queue the value itself")
+}
+
 impl Commands for Queue {}
 
 impl Target for Queue {
@@ -231,6 +236,9 @@ impl Target for Queue {
     }
 
     fn launch(&mut self, prepared: Prepared<'_>) -> Result<()> {
+        if prepared.slot_owners().next().is_some() {
+            return Err(foreign_slot());
+        }
         self.chain(prepared)
     }
 
@@ -266,9 +274,7 @@ impl Target for Queue {
     fn admit(&mut self, operand: Operand, slot_of: Option<u64>, _: Keep<'_>) -> Result<Operand> {
         match slot_of {
             None => Ok(operand),
-            Some(_) => {
-                Err(Error::request("a slot belongs to a recording: give a queue the value itself"))
-            }
+            Some(_) => Err(foreign_slot()),
         }
     }
 }

@@ -9,16 +9,17 @@ use hw_defs::qmd::QmdField;
 
 use super::Setup;
 use super::chain::Group;
-use super::commands::{Commands, Keep, Link, Owner, Signal, Slot, Target};
+use super::commands::{Commands, Keep, LaunchSlot, Link, Owner, Shape, Signal, Slot, Target};
 use super::copier::Copier;
 use super::encode::{self, Half, Operand, Sink};
 use super::launch::{DESCRIPTOR_BYTES, Prepared, place_bank};
+use super::shape::{Place, ShapeUse, ShapeWords};
 use crate::addr::GpuVa;
 use crate::driver::Memory;
 use crate::error::{Error, Result};
 use crate::memory::names::of_recording;
 use crate::memory::{Block, Heap, Progress, View, Word};
-use crate::module::Kernel;
+use crate::module::{Kernel, Launch};
 use crate::qmd::Descriptor;
 use crate::signal::Timeline;
 
@@ -38,10 +39,17 @@ pub struct Recorder {
     instances: usize,
     launches: Vec<Launched>,
     links: Vec<RecordedLink>,
+    shapes: Vec<Vec<ShapeUse>>,
     /// Whether the last command is a launch that another can be chained to.
     chained: bool,
     group: Group,
     copier: Copier,
+}
+
+/// Words of a launch that slots fill: of its descriptor, and of its bank.
+struct Patched {
+    descriptor: Vec<(usize, Operand)>,
+    bank: Vec<(usize, Half, Operand)>,
 }
 
 /// A launch, but for where it lies.
@@ -54,8 +62,7 @@ struct Launched {
     by_host: Option<usize>,
     /// Fields of the descriptor that slots fill.
     fields: Vec<(QmdField, u8, Operand)>,
-    /// Words of the bank that slots fill.
-    args: Vec<(usize, Half, Operand)>,
+    words: Patched,
     local_bytes: u32,
     released: bool,
     early: bool,
@@ -123,6 +130,7 @@ impl Recorder {
             instances: 2,
             launches: Vec::new(),
             links: Vec::new(),
+            shapes: Vec::new(),
             chained: false,
             group: Group::None,
             copier,
@@ -150,6 +158,32 @@ impl Recorder {
     /// A timeline that can change between replays.
     pub fn timeline_slot(&mut self, timeline: &Timeline) -> Result<Slot<Timeline>> {
         self.slot(timeline.gpu().get(), 0, Keep::Word(timeline.word()))
+    }
+
+    /// Grid, block and dynamic shared memory that can change between replays, with
+    /// [`Recording::set_launch`]. Any number of launches may use it.
+    pub fn launch_slot(&mut self, first: Launch) -> Result<LaunchSlot> {
+        let index = u16::try_from(self.shapes.len())
+            .map_err(|_| Error::request("a recording has at most 65,536 slots"))?;
+        self.shapes.push(Vec::new());
+        Ok(LaunchSlot { recording: self.id, index, first })
+    }
+
+    /// Makes a slot of each word that a launch's shape goes into.
+    fn use_shape(&mut self, kernel: &Kernel, shape: Shape, into: &mut Patched) -> Result<()> {
+        let Some((_, index)) = shape.slot else { return Ok(()) };
+        let words = ShapeWords::new(kernel, &shape.launch)?;
+        let mut shape = ShapeUse::new(kernel, &words);
+        shape.first = self.slots.len();
+        for place in shape.places() {
+            let slot: Slot<u64> = self.slot(words.at(*place).into(), 0, Keep::Nothing)?;
+            match place {
+                Place::Descriptor(word) => into.descriptor.push((*word, slot.operand)),
+                Place::Bank(word) => into.bank.push((*word, Half::Low, slot.operand)),
+            }
+        }
+        self.shapes[usize::from(index)].push(shape);
+        Ok(())
     }
 
     fn slot<T>(&mut self, value: u64, len: u64, keep: Keep<'_>) -> Result<Slot<T>> {
@@ -213,6 +247,7 @@ impl Recorder {
             id: self.id,
             heap: self.heap,
             links: self.links,
+            shapes: self.shapes,
             queue: self.queue,
             words: self.words.len() as u32,
             prologue: if self.launches.is_empty() { 0 } else { PROLOGUE },
@@ -262,7 +297,10 @@ impl Recorder {
                     addend: operand.addend,
                 });
             }
-            for (word, half, operand) in &launch.args {
+            for (word, operand) in &launch.words.descriptor {
+                self.patches.extend(Patch::whole_word(place + word, *operand, Half::Low));
+            }
+            for (word, half, operand) in &launch.words.bank {
                 self.patches.extend(Patch::whole_word(bank + word, *operand, *half));
             }
         }
@@ -352,7 +390,7 @@ impl Target for Recorder {
             by_host = Some(self.words.len());
             encode::launch(&mut self.room()?, 0);
         }
-        let mut bank = vec![0; prepared.kernel.inner.bank0_bytes.div_ceil(4) as usize];
+        let mut bank = vec![0; prepared.kernel.inner.bank0_words()];
         prepared.write_bank(&mut |offset, word| bank[offset as usize / 4] = word);
         let mut args = Vec::new();
         for arg in prepared.slot_args() {
@@ -361,17 +399,19 @@ impl Target for Recorder {
                 args.push((arg.at as usize / 4 + 1, Half::High, arg.operand));
             }
         }
+        let mut words = Patched { descriptor: Vec::new(), bank: args };
+        self.use_shape(prepared.kernel, prepared.shape, &mut words)?;
         self.keep.extend(prepared.owners().filter_map(Keep::owner));
         self.launches.push(Launched {
             bytes: prepared.bytes(),
             code: prepared.kernel.inner.code.start(),
             local_bytes: prepared.kernel.inner.local_bytes,
-            early: prepared.launch.early,
+            early: prepared.shape.launch.early,
             descriptor: prepared.descriptor,
             bank,
             by_host,
             fields: Vec::new(),
-            args,
+            words,
             released: false,
         });
         self.chained = self.group == Group::None;
@@ -448,6 +488,7 @@ pub struct Recording {
     id: u64,
     heap: Arc<Heap>,
     links: Vec<RecordedLink>,
+    shapes: Vec<Vec<ShapeUse>>,
     queue: Arc<Word>,
     words: u32,
     /// Words to skip where the engine is idle.
@@ -504,6 +545,33 @@ impl Recording {
     /// Changes a timeline from the next replay on.
     pub fn set_timeline(&mut self, slot: Slot<Timeline>, timeline: &Timeline) -> Result<()> {
         self.set(slot, timeline.gpu().get(), Keep::Word(timeline.word()))
+    }
+
+    /// Changes grid, block and dynamic shared memory of the launches that use the slot, from the next
+    /// replay on. Refused as a whole where one of the kernels cannot be launched like that.
+    ///
+    /// # Safety
+    /// As for [`Commands::exec`]: the caller knows that the kernels, launched like that, keep to
+    /// memory that they may use.
+    pub unsafe fn set_launch(&mut self, slot: LaunchSlot, launch: Launch) -> Result<()> {
+        if slot.recording != self.id {
+            return Err(Error::request("the slot belongs to another recording"));
+        }
+        let uses = &self.shapes[usize::from(slot.index)];
+        for shape in uses {
+            shape.kernel.describe(&launch)?;
+        }
+        self.version += 1;
+        for shape in uses {
+            let words = ShapeWords::new(&shape.kernel, &launch)?;
+            for (state, place) in self.slots[shape.first..].iter_mut().zip(shape.places()) {
+                let value = words.at(*place).into();
+                if state.value != value {
+                    (state.value, state.changed) = (value, self.version);
+                }
+            }
+        }
+        Ok(())
     }
 
     fn set<T>(&mut self, slot: Slot<T>, value: u64, keep: Keep<'_>) -> Result<()> {

@@ -203,6 +203,75 @@ pub fn recorded_arguments_change(device: &Device) -> Result<()> {
     Ok(())
 }
 
+pub fn recorded_grids_change(device: &Device) -> Result<()> {
+    let module = module!(device, "word")?;
+    let (count, shared) =
+        (module.kernel("count_threads")?, module!(device, "shared")?.kernel("shared_dynamic")?);
+    let mut queue = device.compute_queue()?;
+    let threads = device.alloc_in::<u64>(Memory::Host, 1)?;
+    let wrong = device.alloc_in::<u32>(Memory::Host, 8)?;
+    let mut recorder = queue.record();
+    let shape = recorder.launch_slot(Launch::new(1, 1))?;
+    let room = recorder.launch_slot(Launch::new(1, 128).shared(1024))?;
+    let words = recorder.value_slot(256)?;
+    let index = module!(device, "geometry")?.kernel("flat_index")?;
+    let seats = device.alloc_in::<u32>(Memory::Host, 1 << 20)?;
+    // SAFETY: the kernels count their threads, number them, and use their dynamic shared memory.
+    unsafe {
+        recorder.exec(&index, shape, &args![&seats])?;
+        recorder.exec(&count, shape, &args![&threads])?;
+        recorder.exec(&shared, room, &args![&wrong, words])?;
+        recorder.exec(&count, shape, &args![&threads])?;
+    }
+    let mut recording = recorder.finish()?;
+    let mut expected = 0;
+    let mut shapes = vec![([1u32, 1, 1], [1u32, 1, 1])];
+    // The local shapes of a conformance suite for such queues, and a few grids.
+    for x in [1, 2, 4] {
+        for y in [1, 2, 4] {
+            shapes.extend([1, 2, 4].map(|z| ([z, y, x], [x, y, z])));
+        }
+    }
+    shapes.extend([([700, 1, 1], [1024, 1, 1]), ([2, 65, 1], [33, 3, 1]), ([1, 1, 3], [1, 1, 64])]);
+    for (i, (grid, block)) in shapes.into_iter().enumerate() {
+        if i > 0 {
+            let bytes = 1024 << (i % 7);
+            recording.set_value(words, bytes / 4)?;
+            // SAFETY: as above; the value says how much shared memory there is.
+            unsafe {
+                recording.set_launch(shape, Launch::new(grid, block))?;
+                let launch = Launch::new(1 + i as u32 % 5, 128).shared(bytes as u32);
+                recording.set_launch(room, launch)?;
+            }
+        }
+        queue.replay(&mut recording)?.wait(SOON)?;
+        let now = grid.iter().chain(&block).map(|n| u64::from(*n)).product::<u64>();
+        expected += 2 * now;
+        // A thread's number comes from the grid and the block that it sees.
+        let last = now as usize - 1;
+        assert_eq!(seats.get(last)?, last as u32, "grid {grid:?}, block {block:?}");
+        assert!(seats.get(last + 1)? == 0, "a thread beyond the grid");
+        seats.write(0, &vec![0; now as usize])?;
+        assert_eq!(threads.get(0)?, expected, "grid {grid:?}, block {block:?}");
+        assert_eq!(wrong.to_vec()?, [0; 8]);
+    }
+    // What the kernel cannot be is refused, and nothing changes.
+    // SAFETY: refused.
+    let refused = unsafe { recording.set_launch(shape, Launch::new(1, 2048)) };
+    let error = refused.expect_err("no block is that large");
+    assert!(error.to_string().contains("1024"), "{error}");
+    let mut other = queue.record();
+    let stranger = other.launch_slot(Launch::new(1, 1))?;
+    // SAFETY: refused.
+    unsafe {
+        assert!(recording.set_launch(stranger, Launch::new(1, 1)).is_err());
+        assert!(queue.exec(&count, stranger, &args![&threads]).is_err());
+    }
+    queue.replay(&mut recording)?.wait(SOON)?;
+    assert_eq!(threads.get(0)?, expected + 2 * 3 * 64);
+    Ok(())
+}
+
 pub fn recorded_signals_around_kernels(device: &Device) -> Result<()> {
     let kernel = module!(device, "word")?.kernel("increment")?;
     let mut queue = device.compute_queue()?;

@@ -93,6 +93,7 @@ cases! {
         an_early_launch_waits_for_a_slow_one
         geometry_as_the_kernel_sees_it
         recorded_arguments_change
+        recorded_grids_change
         recorded_signals_around_kernels
         shared_memory_barriers_and_reductions
         dynamic_shared_memory_up_to_the_limit
