@@ -41,7 +41,14 @@ fn dispatch_measures_and_says_that_it_means_nothing() {
 fn chains_lose_nothing() {
     let output = on_orin(&["bench", "chains", "--rounds", "1"]);
     assert!(output.status.success(), "{}", err(&output));
-    assert_eq!(out(&output).matches(" 0 lost").count(), 4, "{}", out(&output));
+    assert_eq!(out(&output).matches(" 0 lost").count(), 5, "{}", out(&output));
+}
+
+#[test]
+fn a_short_soak_ends_well() {
+    let output = on_orin(&["bench", "soak", "--seconds", "1"]);
+    assert!(output.status.success(), "{}", err(&output));
+    assert!(out(&output).contains("files"), "{}", out(&output));
 }
 
 #[test]

@@ -151,6 +151,8 @@ pub struct Info {
     pub driver: &'static str,
     /// The node that was opened.
     pub node: String,
+    /// Where a desktop or server GPU is on the PCI bus, `0000:01:00.0`.
+    pub pci: Option<String>,
     /// Compute capability times ten: 87 on Orin, 90 on Hopper.
     pub sm: u32,
     /// Streaming multiprocessors that are switched on. On a Jetson the power mode decides.

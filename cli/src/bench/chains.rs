@@ -5,7 +5,7 @@ use std::time::Instant;
 use clap::Args;
 use doorbell::{Commands, Device, Kernel, Launch, Memory, Module, Queue, Recording, View, args};
 
-use super::{CHAIN, Cubins, Interrupt, Outcome, SOON, Stop, open};
+use super::{BLOCK, CHAIN, Cubins, ELEMENTS, Interrupt, Outcome, SOON, Stop, below, open};
 use crate::output;
 
 #[derive(Debug, Args)]
@@ -84,9 +84,6 @@ impl Kernels {
     }
 }
 
-/// Threads of a block.
-const BLOCK: u32 = 64;
-
 impl Chains {
     pub(crate) fn run(&self) -> Outcome<()> {
         let interrupt = Interrupt::watch()?;
@@ -152,23 +149,20 @@ impl Bed<'_> {
     }
 }
 
-/// Each kernel adds one to the word, and to what lies below it: with more blocks or fewer than the
-/// kernel before, so that the word's block comes to lie on another multiprocessor.
+/// Each kernel adds one to the word, and to what lies below it.
 fn one_word(bed: &mut Bed<'_>, kernels: &Kernels) -> Outcome<Counted> {
-    const MOST: u32 = 61;
-    let n = MOST * BLOCK + 1;
-    let words = bed.device.alloc::<u32>(n as usize)?;
+    let words = bed.device.alloc::<u32>(ELEMENTS as usize)?;
+    let last = (ELEMENTS - 1) as usize;
     let mut recorder = bed.queue.record();
     for i in 0..CHAIN {
-        let below = (7 * i) % MOST * BLOCK;
-        let part = words.slice((n - 1 - below) as usize..n as usize)?;
+        let below = below(i);
+        let part = words.slice(last - below as usize..last + 1)?;
         let launch = kernels.launch(below / BLOCK + 1, BLOCK);
         // SAFETY: the part has the elements that the kernel reads and writes.
         unsafe { recorder.exec(&kernels.add_one, &launch, &args![part, part, below + 1])? };
     }
     let ns_per_kernel = bed.replay(&mut recorder.finish()?)?;
-    let last = (n - 1) as usize;
-    let back = bed.copy_back(words.slice(last..n as usize)?)?;
+    let back = bed.copy_back(words.slice(last..last + 1)?)?;
     let lost = back[0].abs_diff(bed.kernels());
     let what = "one word, by another block each time".to_owned();
     Ok(Counted { what, kernels: bed.kernels(), lost: lost.into(), ns_per_kernel })

@@ -7,6 +7,7 @@ use doorbell::{
     Timeline, WaitPolicy, args,
 };
 
+use super::moving::Moving;
 use super::stop::{Outcome, Stop};
 
 /// How many kernels the long recording has: about as many as a small language model runs per token.
@@ -18,6 +19,9 @@ const BUSY_NS: u64 = 20_000;
 
 /// Nothing that is measured takes nearly as long, except on a GPU that hangs.
 pub(crate) const SOON: Duration = Duration::from_secs(10);
+
+/// The kernels of chains that start early.
+pub(crate) const EARLY: [&str; 2] = ["add_one_early", "add_one_waiting"];
 
 /// The committed cubins for one compute capability.
 pub(crate) struct Cubins {
@@ -80,6 +84,10 @@ pub(crate) struct Direct {
     word: Buffer<u32>,
     back: Buffer<u32>,
     increments: u32,
+    moving: Moving,
+    /// With kernels that let the next one start at once, and with such that do not say when; where
+    /// launches can start early.
+    early: Option<[Moving; 2]>,
 }
 
 pub(crate) fn open() -> Outcome<Device> {
@@ -132,6 +140,16 @@ impl Direct {
         };
         let (busy, beside) = (recording_of(1)?, recording_of(BESIDE)?);
         let (timed_replays, increments) = (0, 0);
+        let add_one = Module::load(&device, cubins.vector)?.kernel("add_one")?;
+        let moving = Moving::new(&device, &compute, &add_one, false)?;
+        let early = match cubins.early {
+            Some(cubin) => {
+                let module = Module::load(&device, cubin)?;
+                let chain = |name| Moving::new(&device, &compute, &module.kernel(name)?, true);
+                Some([chain(EARLY[0])?, chain(EARLY[1])?])
+            }
+            None => None,
+        };
         Ok(Direct {
             device,
             compute,
@@ -149,6 +167,8 @@ impl Direct {
             word,
             back,
             increments,
+            moving,
+            early,
         })
     }
 
@@ -208,6 +228,33 @@ impl Direct {
         let ns = ticket.timeline().timestamp_ns().saturating_sub(self.began.timestamp_ns());
         self.check()?;
         Ok(Sample { sent, seen, gpu: Some(Duration::from_nanos(ns)) })
+    }
+
+    /// Whether launches can start early here.
+    pub(crate) fn can_be_early(&self) -> bool {
+        self.early.is_some()
+    }
+
+    /// A chain on changing multiprocessors, by the GPU's clock; its result is checked.
+    pub(crate) fn time_moving(&mut self) -> Outcome<Sample> {
+        self.moving.time(&mut self.compute, &mut self.copies)
+    }
+
+    /// The same with kernels that start early and let the next one start at once.
+    pub(crate) fn time_early(&mut self) -> Outcome<Sample> {
+        self.time_one_early(0)
+    }
+
+    /// The same with kernels that start early and do not say when the next one may.
+    pub(crate) fn time_waiting(&mut self) -> Outcome<Sample> {
+        self.time_one_early(1)
+    }
+
+    fn time_one_early(&mut self, which: usize) -> Outcome<Sample> {
+        let Some(early) = &mut self.early else {
+            return Err(Stop::Failed("no launch starts early on this GPU".to_owned()));
+        };
+        early[which].time(&mut self.compute, &mut self.copies)
     }
 
     fn check(&mut self) -> Outcome<()> {

@@ -18,6 +18,7 @@ pub(crate) struct Machine {
     power: Vec<String>,
     processor: String,
     system: String,
+    pci: Option<String>,
     /// Figures of the software Orin say nothing about any hardware.
     pub(crate) emulated: bool,
 }
@@ -26,7 +27,7 @@ impl Machine {
     pub(crate) fn read(device: &Device) -> Machine {
         let info = device.info();
         let emulated = std::env::var_os(crate::EMULATED).is_some();
-        let desktop = if info.driver == "nvidia" { smi() } else { Vec::new() };
+        let desktop = info.pci.as_deref().map_or(Vec::new(), smi);
         let of = |wanted: &[&str]| -> Vec<String> {
             let chosen = desktop.iter().filter(|(name, _)| wanted.contains(&name.as_str()));
             chosen.map(|(name, value)| format!("{name} {value}")).collect()
@@ -62,6 +63,7 @@ impl Machine {
             power,
             processor: processor(),
             system: first_line("/proc/sys/kernel/osrelease").unwrap_or_default(),
+            pci: info.pci.clone(),
             emulated,
         }
     }
@@ -72,10 +74,11 @@ const POWER: [&str; 5] =
     ["power.draw", "power.limit", "pstate", "persistence_mode", "temperature.gpu"];
 
 /// What the vendor's own tool reads, if it is installed: (name, value).
-fn smi() -> Vec<(String, String)> {
+fn smi(pci: &str) -> Vec<(String, String)> {
     let names = [&["name", "driver_version"][..], &CLOCKS, &POWER].concat();
     let query = format!("--query-gpu={}", names.join(","));
-    let lines = lines_of("nvidia-smi", &["--id=0", &query, "--format=csv,noheader"]);
+    let id = format!("--id={pci}");
+    let lines = lines_of("nvidia-smi", &[&id, &query, "--format=csv,noheader"]);
     let values = lines.first().map_or("", String::as_str).split(", ");
     names.iter().map(|name| (*name).to_owned()).zip(values.map(str::to_owned)).collect()
 }
@@ -127,6 +130,9 @@ impl Display for Machine {
             list => list.join(", "),
         };
         writeln!(f, "board      {} ({})", self.board, self.gpu)?;
+        if let Some(pci) = &self.pci {
+            writeln!(f, "PCI        {pci}")?;
+        }
         writeln!(f, "driver     {}", self.driver)?;
         writeln!(f, "SMs        {}", self.multiprocessors)?;
         writeln!(f, "clocks     {}", unknown(&self.clocks))?;

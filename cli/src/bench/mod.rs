@@ -5,13 +5,16 @@ mod direct;
 mod dispatch;
 mod histogram;
 mod machine;
+mod moving;
+mod soak;
 mod stop;
 
 use clap::{Args, Subcommand};
 
-pub(crate) use direct::{CHAIN, Cubins, Direct, SOON, Sample, expect, open};
+pub(crate) use direct::{CHAIN, Cubins, Direct, EARLY, SOON, Sample, expect, open};
 pub(crate) use histogram::{HEADINGS, Histogram, Ns, Summary};
 pub(crate) use machine::Machine;
+pub(crate) use moving::{BLOCK, ELEMENTS, below};
 pub(crate) use stop::{Interrupt, Outcome, Stop, status};
 
 #[derive(Debug, Args)]
@@ -26,6 +29,8 @@ enum What {
     Dispatch(dispatch::Dispatch),
     /// Count what chains of kernels lose: each must see what the one before it stored
     Chains(chains::Chains),
+    /// Do the same again and again, and watch memory and open files
+    Soak(soak::Soak),
 }
 
 impl Bench {
@@ -34,6 +39,7 @@ impl Bench {
         status(match &self.what {
             What::Dispatch(dispatch) => dispatch.run(),
             What::Chains(chains) => chains.run(),
+            What::Soak(soak) => soak.run(),
         })
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use doorbell::{Buffer, Commands, Memory, View};
+use doorbell::{Buffer, Commands, Engine, Memory, View};
 use serde::Serialize;
 
 use super::contest::Sides;
@@ -11,9 +11,11 @@ use crate::bench::{Direct, Histogram, Interrupt, Outcome, SOON, Stop, progress};
 
 /// One size in one direction; times in nanoseconds, from the call until the CPU knows that the
 /// copy is done.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Clone, Serialize)]
 pub(crate) struct CopyRow {
     pub(crate) direction: &'static str,
+    /// Whether this crate's way is the one that it recommends, and promises to be fast.
+    pub(crate) promised: bool,
     pub(crate) bytes: usize,
     pub(crate) samples: u32,
     pub(crate) direct_p50: f64,
@@ -27,7 +29,44 @@ impl CopyRow {
     }
 }
 
-const DIRECTIONS: [&str; 3] = ["host to device", "device to host", "device to device"];
+#[derive(Clone, Copy)]
+struct Direction {
+    name: &'static str,
+    to: End,
+    from: End,
+    /// On which queue this crate copies.
+    engine: Engine,
+    promised: bool,
+}
+
+#[derive(Clone, Copy)]
+enum End {
+    Host,
+    Device(usize),
+}
+
+const DIRECTIONS: [Direction; 4] = {
+    let (host, device) = (End::Host, End::Device(0));
+    let copy = Engine::Copy;
+    let in_device = Direction {
+        name: "device to device",
+        to: End::Device(1),
+        from: device,
+        engine: Engine::Compute,
+        promised: true,
+    };
+    [
+        Direction { name: "host to device", to: device, from: host, engine: copy, promised: true },
+        Direction { name: "device to host", to: host, from: device, engine: copy, promised: true },
+        in_device,
+        Direction {
+            name: "device to device, copy engine",
+            engine: copy,
+            promised: false,
+            ..in_device
+        },
+    ]
+};
 
 /// Of a few sizes below 64 KiB, and of all from there that the board has room for.
 fn sizes(largest: usize) -> impl Iterator<Item = usize> {
@@ -37,8 +76,8 @@ fn sizes(largest: usize) -> impl Iterator<Item = usize> {
         .take_while(move |size| *size <= largest)
 }
 
-/// Bytes that each size is measured with, in all, at most: large copies take long.
-const BYTES: usize = 32 << 30;
+/// How long one size is measured at most: large copies take long.
+const LONGEST: Duration = Duration::from_secs(5);
 const FEWEST: u32 = 20;
 
 struct Ours {
@@ -61,22 +100,24 @@ pub(crate) fn measure(
     let ours = Ours::new(&mut sides.direct, largest)?;
     let theirs = sides.rival.as_ref().map(|rival| Theirs::new(&rival.cuda, largest)).transpose()?;
     let mut rows = Vec::new();
-    for (i, direction) in DIRECTIONS.into_iter().enumerate() {
+    for direction in &DIRECTIONS {
         for bytes in sizes(largest) {
-            progress(&format!("copies {direction} of {} KiB", bytes >> 10));
-            let most = u32::try_from(BYTES / bytes).unwrap_or(u32::MAX);
-            let samples = rounds.min(most.max(FEWEST));
+            progress(&format!("copies {} of {} KiB", direction.name, bytes >> 10));
             let [mut direct, mut cuda] = [(); 2].map(|()| Histogram::new());
-            for _ in 0..samples {
+            let start = Instant::now();
+            let mut samples = 0;
+            while samples < rounds && (samples < FEWEST || start.elapsed() < LONGEST) {
                 interrupt.check()?;
-                direct.add(ours.copy(&mut sides.direct, i, bytes)?);
+                direct.add(ours.copy(&mut sides.direct, direction, bytes)?);
                 if let (Some(theirs), Some(rival)) = (&theirs, &sides.rival) {
-                    cuda.add(theirs.copy(&rival.cuda, i, bytes)?);
+                    cuda.add(theirs.copy(&rival.cuda, direction, bytes)?);
                 }
+                samples += 1;
             }
             let (direct_p50, cuda_p50) = (direct.summary().p50, cuda.summary().p50);
             let cuda_p50 = theirs.is_some().then_some(cuda_p50);
-            rows.push(CopyRow { direction, bytes, samples, direct_p50, cuda_p50 });
+            let Direction { name: direction, promised, .. } = *direction;
+            rows.push(CopyRow { direction, promised, bytes, samples, direct_p50, cuda_p50 });
         }
     }
     if let (Some(theirs), Some(rival)) = (theirs, &sides.rival) {
@@ -106,30 +147,36 @@ impl Ours {
         let device = [direct.device.alloc(largest)?, direct.device.alloc(largest)?];
         let ours = Ours { host, device };
         let sent = pattern(LOOK.min(largest));
-        ours.host.write(0, &sent)?;
-        ours.run(direct, ours.device[0].view(), ours.host.view())?;
-        ours.run(direct, ours.device[1].view(), ours.device[0].view())?;
-        ours.host.write(0, &vec![0; sent.len()])?;
-        ours.run(direct, ours.host.view(), ours.device[1].view())?;
-        let mut seen = vec![0; sent.len()];
-        ours.host.read(0, &mut seen)?;
-        check("this crate", &seen, &sent)?;
+        for engine in [Engine::Copy, Engine::Compute] {
+            ours.host.write(0, &sent)?;
+            let [a, b] = [ours.device[0].view(), ours.device[1].view()];
+            for (to, from) in [(a, ours.host.view()), (b, a)] {
+                run(direct, engine, to, from)?;
+            }
+            ours.host.write(0, &vec![0; sent.len()])?;
+            run(direct, engine, ours.host.view(), b)?;
+            let mut seen = vec![0; sent.len()];
+            ours.host.read(0, &mut seen)?;
+            check("this crate", &seen, &sent)?;
+        }
         Ok(ours)
     }
 
-    fn run(&self, direct: &mut Direct, to: View<'_>, from: View<'_>) -> Outcome<Duration> {
-        let start = Instant::now();
-        direct.copies.copy(to, from)?;
-        direct.copies.submit()?.wait(SOON)?;
-        Ok(start.elapsed())
+    fn copy(&self, direct: &mut Direct, way: &Direction, bytes: usize) -> Outcome<Duration> {
+        let end = |end| match end {
+            End::Host => self.host.slice(0..bytes),
+            End::Device(i) => self.device[i].slice(0..bytes),
+        };
+        run(direct, way.engine, end(way.to)?, end(way.from)?)
     }
+}
 
-    fn copy(&self, direct: &mut Direct, direction: usize, bytes: usize) -> Outcome<Duration> {
-        let host = self.host.slice(0..bytes)?;
-        let (a, b) = (self.device[0].slice(0..bytes)?, self.device[1].slice(0..bytes)?);
-        let (to, from) = [(a, host), (host, a), (b, a)][direction];
-        self.run(direct, to, from)
-    }
+fn run(direct: &mut Direct, engine: Engine, to: View<'_>, from: View<'_>) -> Outcome<Duration> {
+    let queue = if engine == Engine::Copy { &mut direct.copies } else { &mut direct.compute };
+    let start = Instant::now();
+    queue.copy(to, from)?;
+    queue.submit()?.wait(SOON)?;
+    Ok(start.elapsed())
 }
 
 impl Theirs {
@@ -159,10 +206,12 @@ impl Theirs {
         Ok(start.elapsed())
     }
 
-    fn copy(&self, cuda: &Cuda, direction: usize, bytes: usize) -> Outcome<Duration> {
-        let (host, [a, b]) = (self.host.gpu, self.device);
-        let (to, from) = [(a, host), (host, a), (b, a)][direction];
-        self.run(cuda, to, from, bytes)
+    fn copy(&self, cuda: &Cuda, direction: &Direction, bytes: usize) -> Outcome<Duration> {
+        let end = |end| match end {
+            End::Host => self.host.gpu,
+            End::Device(i) => self.device[i],
+        };
+        self.run(cuda, end(direction.to), end(direction.from), bytes)
     }
 
     fn free(self, cuda: &Cuda) -> Outcome<()> {

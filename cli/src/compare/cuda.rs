@@ -41,6 +41,7 @@ driver_api! {
     error_name = "cuGetErrorName" (c_int, *mut *const c_char);
     driver_version = "cuDriverGetVersion" (*mut c_int);
     device = "cuDeviceGet" (*mut c_int, c_int);
+    device_at = "cuDeviceGetByPCIBusId" (*mut c_int, *const c_char);
     attribute = "cuDeviceGetAttribute" (*mut c_int, c_uint, c_int);
     context_flags = "cuDevicePrimaryCtxSetFlags_v2" (c_int, c_uint);
     retain_context = "cuDevicePrimaryCtxRetain" (*mut Handle, c_int);
@@ -61,6 +62,7 @@ driver_api! {
         Handle, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, c_uint, Handle,
         *mut *mut c_void, *mut *mut c_void,
     );
+    launch_with = "cuLaunchKernelEx" (*const Config, Handle, *mut *mut c_void, *mut *mut c_void);
     begin_capture = "cuStreamBeginCapture_v2" (Handle, c_uint);
     end_capture = "cuStreamEndCapture" (Handle, *mut Handle);
     instantiate = "cuGraphInstantiateWithFlags" (*mut Handle, Handle, u64);
@@ -71,7 +73,27 @@ driver_api! {
     elapsed = "cuEventElapsedTime" (*mut f32, Handle, Handle);
 }
 
-/// The CUDA driver with a context on its first device, and one stream.
+/// `CUlaunchConfig`.
+#[repr(C)]
+struct Config {
+    grid: [c_uint; 3],
+    block: [c_uint; 3],
+    shared_bytes: c_uint,
+    stream: Handle,
+    attributes: *const Attribute,
+    count: c_uint,
+}
+
+/// `CUlaunchAttribute` whose value is one number.
+#[repr(C, align(8))]
+struct Attribute {
+    id: c_uint,
+    _pad: c_uint,
+    value: c_int,
+    _rest: [u8; 60],
+}
+
+/// The CUDA driver with a context on one device, and one stream.
 ///
 /// Nothing is ever destroyed: the process ends with it, and libcuda tidies up then.
 pub(crate) struct Cuda {
@@ -100,30 +122,39 @@ pub(crate) struct Pinned {
 const CU_CTX_SCHED_SPIN: c_uint = 1;
 const CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: c_uint = 75;
 const CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: c_uint = 76;
+const CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION: c_uint = 6;
 const CU_STREAM_NON_BLOCKING: c_uint = 1;
 const CU_STREAM_CAPTURE_MODE_RELAXED: c_uint = 2;
 const CU_MEMHOSTALLOC_PORTABLE_AND_MAPPED: c_uint = 1 | 2;
 
 impl Cuda {
-    /// Why there is no CUDA is a clause for the user.
-    pub(crate) fn open() -> Result<Cuda, String> {
+    /// The GPU at a place on the PCI bus, or the first. Why there is no CUDA is a clause for the
+    /// user.
+    pub(crate) fn open(pci: Option<&str>) -> Result<Cuda, String> {
         let api = Api::load()?;
         let mut cuda = Cuda { api, stream: null_mut(), version: 0 };
-        cuda.begin().map_err(|stop| match stop {
+        cuda.begin(pci).map_err(|stop| match stop {
             Stop::Failed(message) => message,
             Stop::Interrupted => "interrupted".to_owned(),
         })?;
         Ok(cuda)
     }
 
-    fn begin(&mut self) -> Outcome<()> {
+    fn begin(&mut self, pci: Option<&str>) -> Outcome<()> {
+        let pci = pci.map(CString::new).transpose().map_err(|error| error.to_string())?;
         let (mut device, mut context, mut version) = (0, null_mut(), 0);
         let mut stream = null_mut();
         // SAFETY: all pointers lead to variables of the types that the calls fill.
         unsafe {
             self.check("cuInit", (self.api.init)(0))?;
             self.check("cuDriverGetVersion", (self.api.driver_version)(&mut version))?;
-            self.check("cuDeviceGet", (self.api.device)(&mut device, 0))?;
+            match &pci {
+                Some(pci) => {
+                    let found = (self.api.device_at)(&mut device, pci.as_ptr());
+                    self.check("cuDeviceGetByPCIBusId", found)?;
+                }
+                None => self.check("cuDeviceGet", (self.api.device)(&mut device, 0))?,
+            }
             let flags = (self.api.context_flags)(device, CU_CTX_SCHED_SPIN);
             self.check("cuDevicePrimaryCtxSetFlags", flags)?;
             let retained = (self.api.retain_context)(&mut context, device);
@@ -237,6 +268,39 @@ impl Cuda {
             (self.api.launch)(function.0, grid, 1, 1, block, 1, 1, 0, stream, pointers, extra)
         };
         self.check("cuLaunchKernel", result)
+    }
+
+    /// The same for a kernel that waits for the one before itself, so that it may start earlier.
+    pub(crate) fn launch_early(
+        &self,
+        function: Function,
+        grid: u32,
+        block: u32,
+        args: &mut [u64],
+    ) -> Outcome<()> {
+        let mut pointers = [null_mut(); 4];
+        for (pointer, arg) in pointers.iter_mut().zip(args) {
+            *pointer = std::ptr::from_mut(arg).cast();
+        }
+        let attribute = Attribute {
+            id: CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
+            _pad: 0,
+            value: 1,
+            _rest: [0; 60],
+        };
+        let config = Config {
+            grid: [grid, 1, 1],
+            block: [block, 1, 1],
+            shared_bytes: 0,
+            stream: self.stream,
+            attributes: &attribute,
+            count: 1,
+        };
+        // SAFETY: as in `launch`; configuration and attribute live as long as the call.
+        let result = unsafe {
+            (self.api.launch_with)(&config, function.0, pointers.as_mut_ptr(), null_mut())
+        };
+        self.check("cuLaunchKernelEx", result)
     }
 
     #[inline]

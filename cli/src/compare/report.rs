@@ -89,13 +89,13 @@ impl Display for Report {
         if !self.copies.is_empty() {
             writeln!(
                 f,
-                "\n{:<34}{:>10}{:>10}{:>10}{:>10}",
+                "\n{:<44}{:>10}{:>10}{:>10}{:>10}",
                 "copies, p50", "samples", "doorbell", "CUDA", "bandwidth"
             )?;
         }
         for row in &self.copies {
             let name = format!("{} {}", Bytes(row.bytes), row.direction);
-            write!(f, "  {name:<32}{:>10}{:>10}", row.samples, Ns(row.direct_p50))?;
+            write!(f, "  {name:<42}{:>10}{:>10}", row.samples, Ns(row.direct_p50))?;
             if let (Some(cuda), Some(ratio)) = (row.cuda_p50, row.bandwidth_ratio()) {
                 write!(f, "{:>10}{ratio:>10.3}", Ns(cuda))?;
             }

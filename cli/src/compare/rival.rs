@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use super::cuda::{Address, Cuda, Event, Function, Graph, Pinned};
-use crate::bench::{CHAIN, Cubins, Outcome, SOON, Sample, Stop, expect};
+use crate::bench::{
+    BLOCK, CHAIN, Cubins, EARLY, ELEMENTS, Outcome, SOON, Sample, Stop, below, expect,
+};
 
 pub(crate) struct Rival {
     pub(crate) cuda: Cuda,
@@ -22,6 +24,33 @@ pub(crate) struct Rival {
     back: Pinned,
     word: Address,
     increments: u32,
+    moving: Moving,
+    early: Option<[Moving; 2]>,
+}
+
+/// A chain on changing multiprocessors.
+struct Moving {
+    graph: Graph,
+    last: Address,
+    counted: u32,
+}
+
+impl Moving {
+    fn new(cuda: &Cuda, kernel: Function, early: bool) -> Outcome<Moving> {
+        const ELEMENT: u32 = size_of::<u32>() as u32;
+        let elements = cuda.alloc((ELEMENTS * ELEMENT) as usize)?;
+        let last = elements + Address::from((ELEMENTS - 1) * ELEMENT);
+        let launch = if early { Cuda::launch_early } else { Cuda::launch };
+        let graph = cuda.graph(|| {
+            (0..CHAIN).try_for_each(|i| {
+                let below = below(i);
+                let part = last - Address::from(below * ELEMENT);
+                let args = &mut [part, part, (below + 1).into()];
+                launch(cuda, kernel, below / BLOCK + 1, BLOCK, args)
+            })
+        })?;
+        Ok(Moving { graph, last, counted: 0 })
+    }
 }
 
 impl Rival {
@@ -42,6 +71,16 @@ impl Rival {
             raise()
         })?;
         let (began, ended) = (cuda.event()?, cuda.event()?);
+        let add_one = cuda.function(cuda.module(cubins.vector)?, "add_one")?;
+        let moving = Moving::new(&cuda, add_one, false)?;
+        let early = match cubins.early {
+            Some(cubin) => {
+                let module = cuda.module(cubin)?;
+                let chain = |name| Moving::new(&cuda, cuda.function(module, name)?, true);
+                Some([chain(EARLY[0])?, chain(EARLY[1])?])
+            }
+            None => None,
+        };
         Ok(Rival {
             cuda,
             empty,
@@ -56,6 +95,8 @@ impl Rival {
             back,
             word,
             increments: 0,
+            moving,
+            early,
         })
     }
 
@@ -120,20 +161,60 @@ impl Rival {
 
     /// The chain by the GPU's clock.
     pub(crate) fn time_chain(&mut self) -> Outcome<Sample> {
+        let sample = self.timed(self.chain)?;
+        self.check()?;
+        Ok(sample)
+    }
+
+    /// A graph by the GPU's clock.
+    fn timed(&self, graph: Graph) -> Outcome<Sample> {
         let sample = self.synchronised(|cuda| {
             cuda.record(self.began)?;
-            cuda.launch_graph(self.chain)?;
+            cuda.launch_graph(graph)?;
             cuda.record(self.ended)
         })?;
         let ns = self.cuda.elapsed_ns(self.began, self.ended)?;
-        self.check()?;
         Ok(Sample { gpu: Some(Duration::from_nanos(ns as u64)), ..sample })
+    }
+
+    /// The chain on changing multiprocessors, by the GPU's clock.
+    pub(crate) fn time_moving(&mut self) -> Outcome<Sample> {
+        let sample = self.timed(self.moving.graph)?;
+        self.moving.counted = self.moving.counted.wrapping_add(CHAIN);
+        self.expect(self.moving.last, self.moving.counted)?;
+        Ok(sample)
+    }
+
+    /// The same with programmatic edges, of kernels that let the next one start at once.
+    pub(crate) fn time_early(&mut self) -> Outcome<Sample> {
+        self.time_one_early(0)
+    }
+
+    /// The same of kernels that do not say when the next one may start.
+    pub(crate) fn time_waiting(&mut self) -> Outcome<Sample> {
+        self.time_one_early(1)
+    }
+
+    fn time_one_early(&mut self, which: usize) -> Outcome<Sample> {
+        let Some(early) = &mut self.early else {
+            return Err(Stop::Failed("no launch starts early on this GPU".to_owned()));
+        };
+        let chain = &mut early[which];
+        chain.counted = chain.counted.wrapping_add(CHAIN);
+        let (graph, last, counted) = (chain.graph, chain.last, chain.counted);
+        let sample = self.timed(graph)?;
+        self.expect(last, counted)?;
+        Ok(sample)
     }
 
     fn check(&mut self) -> Outcome<()> {
         self.increments = self.increments.wrapping_add(CHAIN);
-        self.cuda.copy(self.back.gpu, self.word, 4)?;
+        self.expect(self.word, self.increments)
+    }
+
+    fn expect(&self, word: Address, counted: u32) -> Outcome<()> {
+        self.cuda.copy(self.back.gpu, word, 4)?;
         // SAFETY: the copy is done, and nobody holds a reference to the word.
-        expect("the CUDA driver", unsafe { self.back.cpu.read_volatile() }, self.increments)
+        expect("the CUDA driver", unsafe { self.back.cpu.read_volatile() }, counted)
     }
 }

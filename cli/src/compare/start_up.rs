@@ -47,7 +47,7 @@ fn direct() -> Outcome<()> {
 }
 
 fn cuda() -> Outcome<()> {
-    let cuda = Cuda::open()?;
+    let cuda = Cuda::open(None)?;
     let module = cuda.module(Cubins::for_sm(cuda.sm()?).word)?;
     let kernel = cuda.function(module, "write_word")?;
     let word = cuda.pinned(4)?;

@@ -63,6 +63,13 @@ extern "C" __global__ void add_one_early(uint32_t *out, const uint32_t *in, uint
     if (i < n) out[i] = in[i] + 1;
 }
 
+// The same without a word to the next kernel.
+extern "C" __global__ void add_one_waiting(uint32_t *out, const uint32_t *in, uint32_t n) {
+    uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
+    wait_for_previous();
+    if (i < n) out[i] = in[i] + 1;
+}
+
 extern "C" __global__ void fill_early(uint32_t *out, uint32_t value, uint32_t n) {
     uint32_t i = blockIdx.x * blockDim.x + threadIdx.x;
     let_next_start();

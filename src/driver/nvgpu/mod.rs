@@ -300,6 +300,7 @@ fn read_info(ctrl: &Ctrl) -> Result<Info> {
         chip: chip.trim_end_matches('\0').to_owned(),
         driver: "nvgpu",
         node: ctrl.name().to_owned(),
+        pci: None,
         sm,
         sm_count: ctrl.tpc_count()? * sms_per_tpc,
         warps_per_sm: WARPS_PER_SM,

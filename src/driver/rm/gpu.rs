@@ -20,6 +20,7 @@ pub(crate) struct Gpu {
     pub(crate) device: Object,
     pub(crate) classes: Classes,
     pub(crate) uuid: NvProcessorUuid,
+    pci: String,
     /// Holds the GPU awake: the driver puts one to sleep that nobody has open.
     node: Node,
     pub(crate) client: Arc<Client>,
@@ -74,7 +75,9 @@ impl Gpu {
         let mut uuid = NvProcessorUuid::default();
         uuid.copy_from_slice(&gid.data[..size_of::<NvProcessorUuid>()]);
 
-        Ok(Gpu { subdevice, device, classes, uuid, node, client: client.clone() })
+        let nv_pci_info_t { domain, bus, slot, function, .. } = card.pci_info;
+        let pci = format!("{domain:04x}:{bus:02x}:{slot:02x}.{function:x}");
+        Ok(Gpu { subdevice, device, classes, uuid, pci, node, client: client.clone() })
     }
 
     /// Another open file of the GPU's node; the driver prepares one mapping or event per file.
@@ -114,6 +117,7 @@ impl Gpu {
             chip: text(&name.ascii),
             driver: "nvidia",
             node: self.node.name().to_owned(),
+            pci: Some(self.pci.clone()),
             sm: compute_capability(version),
             sm_count: sms.numSm.into(),
             warps_per_sm,
