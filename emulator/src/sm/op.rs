@@ -698,6 +698,16 @@ pub(crate) enum Op {
         saturate: bool,
         on: Pred,
     },
+    /// Bits counted: those that both sides have, or those in which they differ.
+    Bmma {
+        d: u16,
+        a: u16,
+        b: u16,
+        c: u16,
+        shape: Shape,
+        differ: bool,
+        on: Pred,
+    },
     Dmma {
         d: u16,
         a: u16,

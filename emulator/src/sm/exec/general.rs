@@ -70,9 +70,12 @@ pub(crate) fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step
         | Op::QuerySpace { .. }
         | Op::Ldc { .. }
         | Op::Uldc { .. } => memory::step(w, e, &inst.op, exec),
-        Op::Hmma { .. } | Op::Imma { .. } | Op::Dmma { .. } | Op::Ldsm { .. } | Op::Movm { .. } => {
-            tensor::step(w, e, &inst.op, exec)
-        }
+        Op::Hmma { .. }
+        | Op::Imma { .. }
+        | Op::Bmma { .. }
+        | Op::Dmma { .. }
+        | Op::Ldsm { .. }
+        | Op::Movm { .. } => tensor::step(w, e, &inst.op, exec),
         Op::HAdd { .. }
         | Op::HMul { .. }
         | Op::HFma { .. }

@@ -39,6 +39,15 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             tensor::integer(shape, kinds, saturate, fa, fb, fc, &mut out);
             put(w, d, exec, &out[..shape.m / 4]);
         }
+        Op::Bmma { d, a, b, c, shape, differ, on } => {
+            if w.mask(on) == 0 {
+                return Ok(Flow::Next);
+            }
+            let (fa, fb, fc) = (fragment::<4>(w, a), fragment::<2>(w, b), fragment::<4>(w, c));
+            let mut out = [[0; 32]; 4];
+            tensor::bits(shape, differ, &fa, &fb, &fc, &mut out);
+            put(w, d, exec, &out[..shape.m / 4]);
+        }
         Op::Dmma { d, a, b, c, on } => {
             if w.mask(on) == 0 {
                 return Ok(Flow::Next);

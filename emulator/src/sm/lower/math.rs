@@ -107,6 +107,14 @@ impl Lowering<'_> {
         match kind {
             Kind::HFma2 | Kind::HMul2 if self.bit(76) && self.bit(80) => true,
             Kind::HFma2 if self.bit(77) && self.bit(79) => true,
+            // The sign change belongs to a factor that is taken as a pair, and to no immediate.
+            Kind::HFma2 if self.bit(86) => {
+                let halves = match self.form() {
+                    2 | 3 | 7 => SLOT64_HALVES,
+                    _ => SLOT32_HALVES,
+                };
+                base == 0x35 || self.form() == 4 || self.get(halves) != 0
+            }
             // What the predicate of a clamped product does is not known: compilers leave it true.
             Kind::HFma2 if self.bit(79) && self.get(Field::new(90, 87)) != 7 => true,
             Kind::Mufu => {
@@ -132,7 +140,10 @@ impl Lowering<'_> {
                 let [to, from] = [75, 84].map(|at| self.get(Field::new(at + 2, at)) == 3);
                 (to != from) != wide || (to && from)
             }
-            Kind::Frnd => (self.get(Field::new(76, 75)) == 3) != wide,
+            Kind::Frnd => {
+                let brain = self.get(Field::new(77, 75)) == 4;
+                (self.get(Field::new(77, 75)) == 3) != wide || (brain && ampere)
+            }
             _ => false,
         }
     }
@@ -227,13 +238,13 @@ impl Lowering<'_> {
             Kind::HMul2 => {
                 Op::HMul { d: self.dst(1), a: self.a(), b: self.b(), mode: self.half_mode() }
             }
-            Kind::HFma2 => Op::HFma {
-                d: self.dst(1),
-                a: self.a(),
-                b: self.b(),
-                c: self.c(),
-                mode: self.half_mode(),
-            },
+            Kind::HFma2 => {
+                let (d, a, mut b) = (self.dst(1), self.a(), self.b());
+                if self.from.word & NEGATE_HIGH.mask() != 0 {
+                    b.halves = half::HIGH_NEGATED;
+                }
+                Op::HFma { d, a, b, c: self.c(), mode: self.half_mode() }
+            }
             Kind::HSet2 => Op::HSet {
                 d: self.dst(1),
                 a: self.a(),
@@ -513,7 +524,7 @@ impl Lowering<'_> {
                 Op::Refloat { d, b, from: source, to, round, flush, high: self.high(source) }
             }
             Kind::Frnd => {
-                let kind = Float::from_field(self.get(Field::new(76, 75)));
+                let kind = to;
                 let d = self.dst(wide(kind == Float::F64));
                 let b = self.operand(Slot::B, wide(kind == Float::F64));
                 Op::RoundIntegral { d, b, kind, round, flush, high: self.high(kind) }
@@ -620,6 +631,24 @@ impl Lowering<'_> {
                     shape,
                     kinds,
                     saturate: self.bit(82),
+                    on,
+                }
+            }
+            Kind::Bmma => {
+                let shape = match self.get(Field::new(76, 75)) {
+                    0 => Shape { m: 8, k: 128 },
+                    1 => Shape { m: 16, k: 128 },
+                    _ => Shape { m: 16, k: 256 },
+                };
+                let (ra, rb) = crate::sm::meaning::tensor::registers(shape, 1);
+                let rc = (shape.m / 4) as u16;
+                Op::Bmma {
+                    d: self.dst(rc),
+                    a: self.reg(24, ra as u16),
+                    b: self.reg(32, rb as u16),
+                    c: self.reg(64, rc),
+                    shape,
+                    differ: !self.bit(78),
                     on,
                 }
             }

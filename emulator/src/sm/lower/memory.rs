@@ -148,10 +148,11 @@ impl Lowering<'_> {
                 let space = if kind == Kind::Atomg { Space::Global } else { Space::Generic };
                 self.atom(op, at, space, true)
             }
-            Kind::AtomgFloat => {
+            Kind::AtomgFloat | Kind::AtomFloat => {
                 let op = self.float_atomic()?;
                 let at = self.descriptor_address();
-                self.atom(op, at, Space::Global, true)
+                let space = if kind == Kind::AtomgFloat { Space::Global } else { Space::Generic };
+                self.atom(op, at, space, true)
             }
             Kind::Red => {
                 let op = self.integer_atomic(Field::new(89, 87))?;

@@ -162,12 +162,16 @@ pub(crate) fn compare(kind: Kind, mask: u8, flush: bool, a: u16, b: u16) -> bool
     super::float::compare(mask, false, kind.widen(a).to_bits(), kind.widen(b).to_bits())
 }
 
+/// The choice of both halves, the high one with its sign changed.
+pub(crate) const HIGH_NEGATED: u8 = 4;
+
 /// Which halves of a register a packed operand takes: both, the low one twice, the high one twice.
 pub(crate) fn pick(choice: u8, x: u32) -> [u16; 2] {
     let (low, high) = (x as u16, (x >> 16) as u16);
     match choice {
         2 => [low, low],
         3 => [high, high],
+        HIGH_NEGATED => [low, high ^ 0x8000],
         _ => [low, high],
     }
 }

@@ -219,6 +219,25 @@ pub(crate) fn integer(
     }
 }
 
+/// Per element of C, how many bits of a row of A and a column of B are both set (or `differ`), added up.
+pub(crate) fn bits(shape: Shape, differ: bool, a: &[Row], b: &[Row], c: &[Row], out: &mut [Row]) {
+    for row in 0..shape.m {
+        for column in 0..8 {
+            let (register, lane) = place_c(row, column);
+            let count: u32 = (0..shape.k)
+                .step_by(32)
+                .map(|k| {
+                    let (ra, la, _) = place_a(shape, 1, row, k);
+                    let (rb, lb, _) = place_b(1, k, column);
+                    let (x, y) = (a[ra][la], b[rb][lb]);
+                    if differ { x ^ y } else { x & y }.count_ones()
+                })
+                .sum();
+            out[register][lane] = c[register][lane].wrapping_add(count);
+        }
+    }
+}
+
 /// `A * B + C` in double precision, 8 by 8 by 4: one element of A and B and two of C in each lane.
 pub(crate) fn double(
     round: Round,

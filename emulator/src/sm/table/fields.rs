@@ -1,6 +1,6 @@
 //! The fields and modifiers that rows share.
 
-use super::{Field, Modifier};
+use super::{BAD, Field, Modifier};
 
 pub(crate) const GUARD: Field = Field::new(14, 12);
 pub(crate) const GUARD_NOT: Field = Field::bit(15);
@@ -97,6 +97,8 @@ pub(crate) const CARRY: Modifier = flag(74, &["", "X"]);
 pub(crate) const BF16_PAIR: Modifier = flag(85, &["", "BF16_V2"]);
 pub(crate) const HALF_F32: Modifier = flag(78, &["", "F32"]);
 pub(crate) const RELU_79: Modifier = flag(79, &["", "RELU"]);
+/// The high half of the second factor changes its sign, as the product of complex numbers needs it.
+pub(crate) const NEGATE_HIGH: Modifier = flag(86, &["", "NH1"]);
 pub(crate) const DP: Modifier = Modifier::split(
     Field::new(77, 76),
     Field::new(74, 73),
@@ -272,8 +274,10 @@ pub(crate) const IMMA_A_TYPE: Modifier =
 pub(crate) const IMMA_B_TYPE: Modifier =
     Modifier::split(Field::bit(78), Field::bit(84), &["U8", "S8", "U4", "S4"]);
 pub(crate) const IMMA_SAT: Modifier = flag(82, &["", "SAT"]);
+pub(crate) const BMMA_SHAPE: Modifier = field(76, 75, &["88128", "168128", "168256"]);
+pub(crate) const BMMA_OP: Modifier = field(78, 77, &["XOR", "-", "AND"]);
 pub(crate) const BYPASS: Modifier = flag(81, &["BYPASS", ""]);
-pub(crate) const COPY_PREFETCH: Modifier = flag(72, &["", "LTC128B"]);
+pub(crate) const COPY_PREFETCH: Modifier = field(72, 71, &["", "LTC64B", "LTC128B", "LTC256B"]);
 pub(crate) const COPY_SIZE: Modifier = field(75, 73, &["-", "-", "-", "-", "", "64", "128"]);
 pub(crate) const ZERO_FILL: Modifier = flag(82, &["", "ZFILL"]);
 pub(crate) const SPACE: Modifier = field(74, 73, &["G", "L", "S", "D"]);
@@ -314,11 +318,19 @@ pub(crate) const DIFF_TYPE: Modifier = flag(73, &["U8", ""]);
 pub(crate) const DIFF_ACC: Modifier = flag(75, &["", "ACC"]);
 pub(crate) const DMMA_SHAPE: Modifier = field(77, 76, &["8x8x4", "16x8x4", "16x8x8"]);
 pub(crate) const SLEEP_KIND: Modifier = field(86, 84, &["", "-", "WARP", "-", "RAND"]);
-pub(crate) const FLOAT_BOTH: Modifier = Modifier::split(
-    Field::new(76, 75),
-    Field::new(85, 84),
-    &["-", "-", "-", "-", "-", "F16", "-", "-", "-", "-", "", "-", "-", "-", "-", "F64"],
-);
+/// The same format on both sides: of the 64 pairs only those on the diagonal.
+pub(crate) const FLOAT_BOTH: Modifier = Modifier::split(Field::new(77, 75), Field::new(86, 84), {
+    const NAMES: [&str; 64] = {
+        let mut names = [BAD; 64];
+        let mut n = 1;
+        while n < 5 {
+            names[n * 9] = ["", "F16", "", "F64", "BF16"][n];
+            n += 1;
+        }
+        names
+    };
+    &NAMES
+});
 pub(crate) const INTEGER_DST_32: Modifier = Modifier::split(
     Field::new(76, 75),
     Field::bit(72),

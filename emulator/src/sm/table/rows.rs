@@ -55,6 +55,8 @@ const fn ones(hi: u8, lo: u8) -> Operand {
 }
 const GLOBAL_UR32: Operand = Global { ur: Some(32) };
 const GLOBAL_UR64: Operand = Global { ur: Some(64) };
+/// The address of an access that names no uniform register at all.
+const PLAIN: Operand = Global { ur: None };
 const ATOM_UR: Operand = Global { ur: Some(64) };
 const SHARED: Operand = Window { ur: None, scaled: true };
 const LOAD: &[Modifier] = &[WIDE_ADDRESS, EVICTION, PREFETCH, ACCESS, ORDER];
@@ -76,8 +78,8 @@ rows! {
     DFma, HAdd2, HFma2, HMul2, HSet2, HSetP2, HMnMx2, VIAdd, VIAddMnMx, VIMnMx, I2I, F2fp, I2F, F2I,
     F2F, Frnd, Mufu, Popc, Flo, Brev, Fchk, Cs2r, S2r, S2ur, Vote, VoteU, Match, Redux, R2ur, Shfl,
     UMov, UIAdd3, ULea, ULop3, UShf, UIMad, UIMadWide, UISetP, USel, UPrmt, UFlo, UBrev, UPopc,
-    UPlop3, Ldc, Uldc, Ldg, Stg, Ld, St, Lds, Sts, Ldl, Stl, Atomg, AtomgFloat, Red, RedFloat, Atom,
-    AtomgCas, AtomCas, Atoms, AtomsCount, AtomsCas, ClusterArrive, ClusterWait, Ldgsts, LdgDepBar, DepBar, Ldsm, Movm, Hmma, Imma, Dmma, Qspc,
+    UPlop3, Ldc, Uldc, Ldg, Stg, Ld, St, Lds, Sts, Ldl, Stl, Atomg, AtomgFloat, Red, RedFloat, Atom, AtomFloat,
+    AtomgCas, AtomCas, Atoms, AtomsCount, AtomsCas, ClusterArrive, ClusterWait, Ldgsts, LdgDepBar, DepBar, Ldsm, Movm, Hmma, Imma, Bmma, Dmma, Qspc,
     Membar, Errbar, Cctl, CgaErrbar, Nanosleep, Yield, Nop, Bra, BraU, Brx, Call, CallReg, Ret, Exit, Bssy,
     Bsync, Break, BmovToReg, BmovFromReg, BmovImm, BmovBar, WarpSyncReg, WarpSyncImm, WarpSyncAll,
     EndCollective, Bar, B2r, Bpt, Kill, P2r, R2p, Lepc;
@@ -133,7 +135,7 @@ rows! {
     // Packed halves.
     row("HADD2", Kind::HAdd2, Alu(0x030, TWO_HIGH), Halves, &[HALF_F32, BF16_PAIR, FTZ, SAT], &[Dst, A(Mods::Half), B32(Mods::Half)]),
     row("HMUL2", Kind::HMul2, Alu(0x032, TWO), Halves, &[BF16_PAIR, FMZ, FTZ, SAT], &[Dst, A(Mods::Half), B32(Mods::Half)]),
-    row("HFMA2", Kind::HFma2, Alu(0x031, THREE), Halves, &[BF16_PAIR, FMZ, FTZ, SAT, RELU_79], &[Dst, A(Mods::Half), B(Mods::Half), C(Mods::Half), Hint(Field::new(90, 87))]),
+    row("HFMA2", Kind::HFma2, Alu(0x031, THREE), Halves, &[BF16_PAIR, FMZ, FTZ, SAT, RELU_79, NEGATE_HIGH], &[Dst, A(Mods::Half), B(Mods::Half), C(Mods::Half), Hint(Field::new(90, 87))]),
     row("HFMA2.MMA", Kind::HFma2, Alu(0x035, THREE), Halves, &[BF16_PAIR, FMZ, FTZ, SAT, RELU_79], &[Dst, A(Mods::Half), B(Mods::Half), C(Mods::Half), Hint(Field::new(90, 87))]),
     row("HSET2", Kind::HSet2, Alu(0x033, TWO_HIGH), Halves, &[BF16_65, HALF_BITS, COMPARE4, FTZ, COMBINE_HALF], &[Dst, A(Mods::Half), B32(Mods::Half), COND]),
     row("HSETP2", Kind::HSetP2, Alu(0x034, TWO_HIGH), Halves, &[BF16_65, COMPARE4, FTZ, HALF_AND, COMBINE_HALF], &[P0_SHOWN, P1_SHOWN, A(Mods::Half), B32(Mods::Half), COND]),
@@ -164,6 +166,7 @@ rows! {
     // Tensor cores.
     row("HMMA", Kind::Hmma, Alu(0x03c, REGS), Integer, &[HMMA_SHAPE, HMMA_ACCUMULATOR, HMMA_TYPE], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None), UNIFORM_WHEN]),
     row("IMMA", Kind::Imma, Alu(0x037, REGS), Integer, &[IMMA_SHAPE, IMMA_A_TYPE, IMMA_B_TYPE, IMMA_SAT], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None), UNIFORM_WHEN, Fixed(Field::new(74, 73), 2)]),
+    row("BMMA", Kind::Bmma, Alu(0x03d, REGS), Integer, &[BMMA_SHAPE, BMMA_OP], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None), UNIFORM_WHEN, Fixed(Field::new(74, 73), 2), ones(80, 80)]),
     row("DMMA", Kind::Dmma, Alu(0x03f, REGS), Integer, &[DMMA_SHAPE], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None), UNIFORM_WHEN]),
     row("LDSM", Kind::Ldsm, Whole(0x83b), Integer, &[MATRIX_LAYOUT, MATRIX_COUNT], &[Dst, Window { ur: Some(32), scaled: false }]),
     row("MOVM", Kind::Movm, Whole(0x23a), Integer, &[MOVE_LAYOUT], &[Dst, A(Mods::None)]),
@@ -188,21 +191,26 @@ rows! {
     row("ULDC", Kind::Uldc, Whole(0xab9), Integer, &[CONSTANT_ACCESS], &[UDst, Constant]),
     // Global memory.
     row("LDG", Kind::Ldg, Whole(0x981), Integer, LOAD, &[PDst(81, NotTrue), Dst, GLOBAL_UR32, PInverted(64, 67, false), UniformAddress]),
+    row("LDG", Kind::Ldg, Whole(0x381), Integer, LOAD, &[PDst(81, NotTrue), Dst, PLAIN, PInverted(64, 67, false), Hint(Field::new(37, 32))]),
     row("LD", Kind::Ld, Whole(0x980), Integer, LOAD, &[Dst, GLOBAL_UR32, PInverted(64, 67, false), UniformAddress]),
+    row("LD", Kind::Ld, Whole(0x380), Integer, LOAD, &[Dst, PLAIN, PInverted(64, 67, false), Hint(Field::new(37, 32))]),
     row("STG", Kind::Stg, Whole(0x986), Integer, STORE, &[GLOBAL_UR64, Reg(32), UniformAddress]),
+    row("STG", Kind::Stg, Whole(0x386), Integer, STORE, &[PLAIN, Reg(32), Hint(Field::new(69, 64))]),
+    row("ST", Kind::St, Whole(0x385), Integer, STORE, &[PLAIN, Reg(32), Hint(Field::new(69, 64))]),
     row("ST", Kind::St, Whole(0x985), Integer, STORE, &[GLOBAL_UR64, Reg(32), UniformAddress]),
     only(Sm87, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
     only(Sm90, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
     only(Sm87, row("ATOM", Kind::Atom, Whole(0x98a), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
     only(Sm90, row("ATOM", Kind::Atom, Whole(0x98a), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
     only(Sm90, row("ATOMG", Kind::AtomgFloat, Whole(0x9a3), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
+    only(Sm90, row("ATOM", Kind::AtomFloat, Whole(0x9a2), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
     only(Sm87, row("RED", Kind::Red, Whole(0x98e), Integer, &[WIDE_ADDRESS, RED_OP, EVICTION, ATOM_TYPE_87, STORE_ORDER], &[ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 2), UniformAddress])),
     only(Sm90, row("REDG", Kind::Red, Whole(0x98e), Integer, &[WIDE_ADDRESS, RED_OP, EVICTION, ATOM_TYPE_90, STORE_ORDER], &[ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 2), UniformAddress])),
     only(Sm90, row("REDG", Kind::RedFloat, Whole(0x9a6), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, STORE_ORDER], &[ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 2), UniformAddress])),
-    row("ATOMG", Kind::AtomgCas, Whole(0x3a9), Integer, &[WIDE_ADDRESS, CAS_ONLY, EVICTION, CAS_TYPE, STORE_ORDER], &[P0_SHOWN, Dst, Global { ur: None }, Reg(32), Reg(64)]),
-    row("ATOM", Kind::AtomCas, Whole(0x38b), Integer, &[WIDE_ADDRESS, CAS_KIND, EVICTION, CAS_TYPE, STORE_ORDER], &[P0_SHOWN, Dst, Global { ur: None }, Reg(32), Reg(64)]),
+    row("ATOMG", Kind::AtomgCas, Whole(0x3a9), Integer, &[WIDE_ADDRESS, CAS_ONLY, EVICTION, CAS_TYPE, STORE_ORDER], &[P0_SHOWN, Dst, PLAIN, Reg(32), Reg(64)]),
+    row("ATOM", Kind::AtomCas, Whole(0x38b), Integer, &[WIDE_ADDRESS, CAS_KIND, EVICTION, CAS_TYPE, STORE_ORDER], &[P0_SHOWN, Dst, PLAIN, Reg(32), Reg(64)]),
     row("CCTL", Kind::Cctl, Whole(0x98f), Integer, &[CACHE_WIDE, CACHE_KIND, CACHE_OP], &[CacheLine]),
-    row("QSPC", Kind::Qspc, Whole(0x3aa), Integer, &[WIDE_ADDRESS, SPACE], &[P0_SHOWN, Dst, Global { ur: None }]),
+    row("QSPC", Kind::Qspc, Whole(0x3aa), Integer, &[WIDE_ADDRESS, SPACE], &[P0_SHOWN, Dst, PLAIN]),
     row("LDGSTS.E", Kind::Ldgsts, Whole(0xfae), Integer, &[BYPASS, EVICTION, COPY_PREFETCH, COPY_SIZE, ZERO_FILL, COPY_ORDER], &[CopyTarget, CopySource, WHEN, ones(70, 70), ones(91, 91)]),
     row("LDGDEPBAR", Kind::LdgDepBar, Whole(0x9af), Integer, &[], &[]),
     row("DEPBAR.LE", Kind::DepBar, Whole(0x91a), Integer, &[], &[Number(Field::new(46, 44)), Number(Field::new(43, 38)), Hint(Field::new(37, 32)), ones(47, 47)]),
