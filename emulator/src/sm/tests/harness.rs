@@ -102,6 +102,18 @@ pub(super) fn shipped(arch: Arch, file: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()))
 }
 
+/// The bytes of a cubin in a folder of `ptx/` that is named after a generation.
+pub(super) fn shipped_in(folder: &str, file: &str) -> (Arch, Vec<u8>) {
+    let path = root().join("../ptx").join(folder).join(file);
+    let arch = if folder.ends_with("90") { Arch::Sm90 } else { Arch::Sm87 };
+    (arch, std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
+}
+
+/// Both generations from both toolchains.
+pub(super) fn toolchains(test: impl Fn(&str)) {
+    ["sm_87", "cuda13/sm_87", "sm_90", "cuda13/sm_90"].into_iter().for_each(test);
+}
+
 /// The bytes of a cubin that exists for these tests alone.
 pub(super) fn own(arch: Arch, file: &str) -> Vec<u8> {
     let name = format!("{file}.{}.cubin", arch_name(arch));

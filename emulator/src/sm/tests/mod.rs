@@ -1,8 +1,10 @@
 //! Kernels of `ptx/` and of `tests/kernels` run by the interpreter, against plain Rust.
 
+mod decoder;
 mod gemv;
 mod harness;
 mod instructions;
 mod kernels;
+mod math;
 mod mutants;
 mod watched;
