@@ -15,6 +15,7 @@ mod lower;
 mod meaning;
 mod op;
 mod program;
+pub mod silicon;
 mod table;
 #[cfg(test)]
 mod tests;

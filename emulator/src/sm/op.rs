@@ -3,6 +3,7 @@
 use super::meaning::Combine;
 use super::meaning::convert::{Float, Integer};
 use super::meaning::float::{Extreme, Mode};
+use super::meaning::floating::Summation;
 use super::meaning::integer::{Atomic, Dot, Funnel, Lanes, Lea};
 use super::meaning::tensor::{Element, Shape, Small};
 use super::meaning::{Round, half, mufu};
@@ -421,6 +422,7 @@ pub(crate) enum Op {
         b: Src,
         c: Src,
         signed: bool,
+        out: u8,
     },
     Difference4 {
         d: u16,
@@ -429,6 +431,7 @@ pub(crate) enum Op {
         c: Src,
         signed: bool,
         accumulate: bool,
+        out: u8,
     },
     Permute {
         d: u16,
@@ -603,6 +606,7 @@ pub(crate) enum Op {
         round: Round,
         flush: bool,
         high: bool,
+        nan_to_zero: bool,
     },
     Refloat {
         d: u16,
@@ -685,8 +689,10 @@ pub(crate) enum Op {
         c: u16,
         shape: Shape,
         element: Element,
+        how: Summation,
         single: bool,
-        on: Pred,
+        /// Whether C is added at all.
+        plus: Pred,
     },
     Imma {
         d: u16,
@@ -696,7 +702,7 @@ pub(crate) enum Op {
         shape: Shape,
         kinds: (Small, Small),
         saturate: bool,
-        on: Pred,
+        plus: Pred,
     },
     /// Bits counted: those that both sides have, or those in which they differ.
     Bmma {
@@ -706,14 +712,14 @@ pub(crate) enum Op {
         c: u16,
         shape: Shape,
         differ: bool,
-        on: Pred,
+        plus: Pred,
     },
     Dmma {
         d: u16,
         a: u16,
         b: u16,
         c: u16,
-        on: Pred,
+        plus: Pred,
     },
     Ldsm {
         d: u16,

@@ -67,19 +67,22 @@ pub(super) fn step(w: &mut Warp, _: &mut Shared, op: &Op, exec: u32) -> Step<Flo
         }
         Op::RegToUreg { d, p, a, or } => {
             let row = w.regs[a as usize];
-            let value = match or {
-                true => lanes(exec).fold(0, |bits, lane| bits | row[lane]),
-                false => row[exec.trailing_zeros() as usize & 31],
-            };
+            let value = row[exec.trailing_zeros() as usize & 31];
             w.uregs[d as usize] = value;
-            // The predicate says in which lanes the register agrees with the one value taken.
-            let same = lanes(exec)
-                .filter(|lane| row[*lane] == value)
-                .fold(0, |mask, lane| mask | 1 << lane);
-            w.set_pred(p, exec, same);
+            // The predicate says in which lanes the register differs from the one value taken, or did
+            // in an earlier part of the same number.
+            let before = if or { w.preds[p as usize] } else { 0 };
+            let differ = lanes(exec)
+                .filter(|lane| row[*lane] != value)
+                .fold(before, |mask, lane| mask | 1 << lane);
+            w.set_pred(p, exec, differ);
         }
         Op::Shfl { d, p, a, mode, lane, clamp } => {
-            let row = w.regs[a as usize];
+            let mut row = w.regs[a as usize];
+            if exec != u32::MAX {
+                // A lane that does not take part offers zero.
+                (0..32).filter(|lane| exec >> lane & 1 == 0).for_each(|lane| row[lane] = 0);
+            }
             let mut inside = 0;
             let mut out = [0; 32];
             match (mode, lane, clamp) {

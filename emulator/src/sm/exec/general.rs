@@ -32,12 +32,13 @@ fn wide(w: &Warp, e: &Shared, s: Src) -> Step<[u64; 32]> {
     }
 }
 
-/// The same with the sign handling of doubles.
+/// The same with the sign handling of doubles, which leaves alone what is no number.
 #[inline(always)]
 fn wide_float(w: &Warp, e: &Shared, s: Src) -> Step<[u64; 32]> {
     let keep = if s.abs { u64::MAX >> 1 } else { u64::MAX };
     let flip = if s.neg { 1 << 63 } else { 0 };
-    Ok(wide(w, e, s)?.map(|x| x & keep ^ flip))
+    let change = |x: u64| if f64::from_bits(x).is_nan() { x } else { x & keep ^ flip };
+    Ok(wide(w, e, s)?.map(change))
 }
 
 #[inline(always)]
@@ -135,10 +136,15 @@ fn single(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
         Op::FMnMx { d, a, b, how, pick } => {
             let ((ka, na), (kb, nb)) = (float_mods(a), float_mods(b));
             select2(w, e, exec, d, [a, b], pick, |smaller, x, y| {
+                let sign = (x ^ y) & 0x8000_0000;
                 let (x, y) = (x & ka ^ na, y & kb ^ nb);
-                match smaller {
+                let result = match smaller {
                     true => float::minimum(how, x, y),
                     false => float::maximum(how, x, y),
+                };
+                match how.xor_sign && result != float::NAN {
+                    true => result & 0x7fff_ffff | sign,
+                    false => result,
                 }
             })
         }
@@ -188,7 +194,8 @@ fn single(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
             map1(w, e, exec, d, b, |x| {
                 let wide = kind.widen((x >> shift) as u16).to_bits() & keep ^ flip;
                 let result = mufu::apply(function, wide);
-                kind.narrow(result, crate::sm::meaning::Round::Nearest).into()
+                // The half is cut out of the single, not rounded.
+                kind.narrow(result, crate::sm::meaning::Round::Zero).into()
             })
         }
         _ => unreachable!("sorted by the caller"),
@@ -231,15 +238,20 @@ fn doubles(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
         }
         Op::DSetP { a, b, compare } => {
             let (x, y) = (wide_float(w, e, a)?, wide_float(w, e, b)?);
-            let (mut p, mut q) = (0, 0);
-            for lane in 0..32 {
-                let (first, second) = minimum_or_compare(compare.mask, x[lane], y[lane]);
-                p |= u32::from(first) << lane;
-                q |= u32::from(second) << lane;
+            let lanes = |f: &dyn Fn(usize) -> bool| {
+                (0..32).fold(0, |mask, lane| mask | u32::from(f(lane)) << lane)
+            };
+            let p = lanes(&|lane| holds_or_first(compare.mask, x[lane], y[lane]));
+            if !matches!(compare.mask, 0 | 15) {
+                set_both(w, exec, compare, p);
+                return Ok(Flow::Next);
             }
+            // The second answer of `.MIN` and `.MAX` stands alone: neither operand is a number.
+            let nan = |x: u64| f64::from_bits(x).is_nan();
+            let q = lanes(&|lane| nan(x[lane]) && nan(y[lane]));
             let with = w.mask(compare.with);
             w.set_pred(compare.p, exec, compare.combine.masks(p, with));
-            w.set_pred(compare.q, exec, compare.combine.masks(q, with));
+            w.set_pred(compare.q, exec, q);
             return Ok(Flow::Next);
         }
         _ => unreachable!("sorted by the caller"),
@@ -250,20 +262,17 @@ fn doubles(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
     Ok(write_wide(w, d, exec, &values))
 }
 
-/// The two answers of a comparison of doubles. `.MIN` and `.MAX` (0 and 15) say whether the first
-/// operand is the one to take, and whether neither is (both NaN or, for the second answer, a NaN won).
-fn minimum_or_compare(mask: u8, a: u64, b: u64) -> (bool, bool) {
+/// Whether a comparison of doubles holds, or for `.MIN` and `.MAX` (0 and 15) whether the first operand
+/// is the one to take.
+fn holds_or_first(mask: u8, a: u64, b: u64) -> bool {
     let (x, y) = (f64::from_bits(a), f64::from_bits(b));
-    if mask != 0 && mask != 15 {
-        let holds = double::compare(mask, a, b);
-        return (holds, !holds);
+    // Minus zero is below plus zero.
+    let below = |x: f64, y: f64| x < y || (x == y && x.is_sign_negative() && !y.is_sign_negative());
+    match mask {
+        0 => (y.is_nan() && !x.is_nan()) || (!x.is_nan() && !below(y, x)),
+        15 => (y.is_nan() && !x.is_nan()) || below(y, x),
+        mask => double::compare(mask, a, b),
     }
-    let before = match mask {
-        0 => x < y || (x == y && a >> 63 > b >> 63),
-        _ => x > y || (x == y && a >> 63 < b >> 63),
-    };
-    let first = before || (y.is_nan() && !x.is_nan());
-    (first, x.is_nan() && y.is_nan())
 }
 
 #[inline(always)]
@@ -279,13 +288,23 @@ fn conversion(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
         }
     };
     // The bits of a float source after choice of half and sign handling.
+    // The unit for doubles leaves the sign of what is no number alone.
+    let unsigned_nan = match *op {
+        Op::Refloat { from, to, .. } => is_wide(from) || is_wide(to),
+        Op::RoundIntegral { kind, .. } => is_wide(kind),
+        _ => false,
+    };
     let float_source = |w: &mut Warp, b: Src, kind: Float, high: bool| -> Step<[u64; 32]> {
         let sign = kind.format().sign();
         let bits = (sign << 1).wrapping_sub(1);
         let keep = if b.abs { !sign } else { u64::MAX };
         let flip = if b.neg { sign } else { 0 };
         let shift = if high { 16 } else { 0 };
-        Ok(read(w, b, is_wide(kind))?.map(|x| (x >> shift & bits) & keep ^ flip))
+        let change = |x: u64| match unsigned_nan && x & (sign - 1) > kind.format().infinity() {
+            true => x,
+            false => x & keep ^ flip,
+        };
+        Ok(read(w, b, is_wide(kind))?.map(|x| change(x >> shift & bits)))
     };
     let (d, result, wide_result): (u16, [u64; 32], bool) = match *op {
         Op::FromInteger { d, b, from, to, round, part } => {
@@ -296,9 +315,9 @@ fn conversion(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
             let f = |x: u64| convert::from_integer(to, round, from.read(x >> shift));
             (d, source.map(f), is_wide(to))
         }
-        Op::ToInteger { d, b, from, to, round, flush, high } => {
+        Op::ToInteger { d, b, from, to, round, flush, high, nan_to_zero } => {
             let source = float_source(w, b, from, high)?;
-            let f = |x| convert::to_integer(from, to, round, flush, x);
+            let f = |x| convert::to_integer(from, to, round, (flush, nan_to_zero), x);
             (d, source.map(f), to.bits == 64)
         }
         Op::Refloat { d, b, from, to, round, flush, high } => {
@@ -333,16 +352,13 @@ fn integers(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Option<Flow>> 
             let high = matches!(op, Op::IMadHigh { .. });
             let carry = if extended { w.mask(carry) } else { 0 };
             let (x, y) = (row(w, e, a, 0)?, row(w, e, b, 1)?);
-            // Under .X a negated addend is complemented.
+            // A negated addend is its complement plus one, under .X the complement alone.
             let addend = match c.from {
                 From::Imm => [c.value as i32 as u64; 32],
                 _ => wide(w, e, c)?,
             }
-            .map(|z| match (c.neg, extended) {
-                (false, _) => z,
-                (true, true) => !z,
-                (true, false) => z.wrapping_neg(),
-            });
+            .map(|z| if c.neg { !z } else { z });
+            let carry = if c.neg && !extended { u32::MAX } else { carry };
             let mut p = 0;
             let values: [u64; 32] = std::array::from_fn(|lane| {
                 let (result, over) = integer::multiply_wide(
@@ -398,13 +414,31 @@ fn integers(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Option<Flow>> 
             Flow::Next
         }
         Op::Abs { d, b } => map1(w, e, exec, d, b, |x| (x as i32).wrapping_abs() as u32)?,
-        Op::Difference { d, a, b, c, signed } => {
-            map3(w, e, exec, d, [a, b, c], |x, y, z| integer::difference(signed, x, y, z))?
+        Op::Difference { d, a, b, c, signed, out } => {
+            let rows = [row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?];
+            let mut carries = 0;
+            let values = std::array::from_fn(|lane| {
+                let [x, y, z] = rows.map(|r| w.regs[r][lane]);
+                let (sum, carry) = integer::difference(signed, x, y, z);
+                carries |= u32::from(carry) << lane;
+                sum
+            });
+            w.write(d, exec, &values);
+            w.set_pred(out, exec, carries);
+            Flow::Next
         }
-        Op::Difference4 { d, a, b, c, signed, accumulate } => {
-            map3(w, e, exec, d, [a, b, c], |x, y, z| {
-                integer::difference4(signed, accumulate, x, y, z)
-            })?
+        Op::Difference4 { d, a, b, c, signed, accumulate, out } => {
+            let rows = [row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?];
+            let mut carries = 0;
+            let values = std::array::from_fn(|lane| {
+                let [x, y, z] = rows.map(|r| w.regs[r][lane]);
+                let (value, carry) = integer::difference4(signed, accumulate, x, y, z);
+                carries |= u32::from(carry) << lane;
+                value
+            });
+            w.write(d, exec, &values);
+            w.set_pred(out, exec, carries);
+            Flow::Next
         }
         Op::Permute { d, a, b, c, mode } => {
             map3(w, e, exec, d, [a, b, c], |x, y, z| integer::permute(mode, x, y, z))?
@@ -462,7 +496,8 @@ fn integers(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Option<Flow>> 
             let (a, b) = (row(w, e, a, 0)?, row(w, e, b, 1)?);
             let out = std::array::from_fn(|lane| {
                 let bits = (0..7).fold(0, |bits, p| bits | (preds[p] >> lane & 1) << p);
-                let (keep, mask) = (w.regs[a][lane], w.regs[b][lane]);
+                // Eight bits can be replaced; the eighth predicate does not exist and reads zero.
+                let (keep, mask) = (w.regs[a][lane], w.regs[b][lane] & 0xff);
                 keep & !mask | bits & mask
             });
             w.write(d, exec, &out);

@@ -454,11 +454,12 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Option<Step<Flo
         Op::Bra { to, when, mask, not, also } => {
             let taken = exec & w.mask(also);
             let set = w.uregs[mask as usize] ^ if not { u32::MAX } else { 0 };
+            // A test of who is here is the same for all who are: everybody goes or nobody.
             let taken = match when {
                 BranchWhen::Always => taken,
                 BranchWhen::Diverged if taken == set => 0,
                 BranchWhen::Converged if taken != set => 0,
-                _ => taken,
+                _ => w.now.mask,
             };
             let target = (w.now.pc + 1).wrapping_add_signed(to);
             Ok(branch(w, taken, target))

@@ -6,7 +6,7 @@ use super::global::{Gathered, Span};
 use super::hot::Flow;
 use super::warp::Warp;
 use crate::sm::meaning::integer::Atomic;
-use crate::sm::meaning::{Round, double, float, half};
+use crate::sm::meaning::{double, float, half};
 use crate::sm::op::*;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
@@ -624,7 +624,7 @@ fn combine(op: AtomicOp, old: u64, operand: u64, other: u64) -> u64 {
             let mode = float::Mode { flush, ..float::Mode::PLAIN };
             float::add(mode, old as u32, operand as u32).into()
         }
-        AtomicOp::AddF64 => double::add(Round::Nearest, old, operand),
+        AtomicOp::AddF64 => double::add_in_memory(old, operand),
         AtomicOp::Halves { kind, op } => {
             let mode =
                 half::Mode { kind, flush: false, zero_wins: false, saturate: false, relu: false };

@@ -77,11 +77,6 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             (d, out)
         }
         Op::HFma { d, a, b, c, mode } => {
-            let zero = |s: Src| s.from == From::Reg && s.index == ZERO as u8;
-            if zero(a) && zero(b) && c.from == From::Imm && !mode.saturate && !mode.relu {
-                // How compilers load a constant: its bits come through untouched.
-                return super::hot::map1(w, e, exec, d, c, |x| x);
-            }
             return map3(w, e, exec, d, [a, b, c], |x, y, z| {
                 let (p, q, r) = (halves(a, x), halves(b, y), halves(c, z));
                 pack([mode.fuse(p[0], q[0], r[0]), mode.fuse(p[1], q[1], r[1])])
@@ -115,9 +110,18 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             let smaller = w.mask(pick);
             let (x, y) = pairs(w, e, a, b)?;
             let out = std::array::from_fn(|lane| {
-                each2(halves(a, x[lane]), halves(b, y[lane]), |p, q| {
-                    half::extreme(kind, how, p, q, smaller >> lane & 1 == 1)
-                })
+                let (p, q) = (halves(a, x[lane]), halves(b, y[lane]));
+                let result =
+                    each2(p, q, |p, q| half::extreme(kind, how, p, q, smaller >> lane & 1 == 1));
+                match how.xor_sign {
+                    // The signs that the registers hold, whatever is done to the operands.
+                    true => {
+                        let plain = |s: Src, x| halves(Src { neg: false, abs: false, ..s }, x);
+                        let signs = each2(plain(a, x[lane]), plain(b, y[lane]), |p, q| p ^ q);
+                        half::with_signs(kind, result, signs)
+                    }
+                    false => result,
+                }
             });
             (d, out)
         }
@@ -127,7 +131,7 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             let out = std::array::from_fn(|lane| {
                 let low = narrow(w.regs[b][lane]);
                 let high = match merge {
-                    true => (w.regs[c][lane] >> 16) as u16,
+                    true => w.regs[c][lane] as u16,
                     false => narrow(w.regs[a][lane]),
                 };
                 pack([low, high])

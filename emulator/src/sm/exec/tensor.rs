@@ -5,6 +5,7 @@ use super::fault::Step;
 use super::hot::Flow;
 use super::memory;
 use super::warp::Warp;
+use crate::sm::meaning::floating;
 use crate::sm::meaning::tensor::{self, Row};
 use crate::sm::op::*;
 
@@ -21,37 +22,29 @@ fn fragment(w: &Warp, first: u16, count: usize) -> &[Row] {
 #[inline(always)]
 pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
     match *op {
-        Op::Hmma { d, a, b, c, shape, element, single, on } => {
-            if w.mask(on) == 0 {
-                return Ok(Flow::Next);
-            }
+        Op::Hmma { d, a, b, c, shape, element, how, single, plus } => {
+            let c = if w.mask(plus) == 0 { ZERO } else { c };
             let (fa, fb, fc) = (fragment(w, a, 4), fragment(w, b, 2), fragment(w, c, 4));
             let mut out = [[0; 32]; 4];
-            tensor::float(shape, element, single, fa, fb, fc, &mut out);
+            floating::float((shape, element, how), single, (fa, fb, fc), &mut out);
             put(w, d, exec, &out[..if single { 4 } else { 2 }]);
         }
-        Op::Imma { d, a, b, c, shape, kinds, saturate, on } => {
-            if w.mask(on) == 0 {
-                return Ok(Flow::Next);
-            }
+        Op::Imma { d, a, b, c, shape, kinds, saturate, plus } => {
+            let c = if w.mask(plus) == 0 { ZERO } else { c };
             let (fa, fb, fc) = (fragment(w, a, 4), fragment(w, b, 2), fragment(w, c, 4));
             let mut out = [[0; 32]; 4];
             tensor::integer(shape, kinds, saturate, fa, fb, fc, &mut out);
             put(w, d, exec, &out[..shape.m / 4]);
         }
-        Op::Bmma { d, a, b, c, shape, differ, on } => {
-            if w.mask(on) == 0 {
-                return Ok(Flow::Next);
-            }
-            let (fa, fb, fc) = (fragment::<4>(w, a), fragment::<2>(w, b), fragment::<4>(w, c));
+        Op::Bmma { d, a, b, c, shape, differ, plus } => {
+            let c = if w.mask(plus) == 0 { ZERO } else { c };
+            let (fa, fb, fc) = (fragment(w, a, 4), fragment(w, b, 2), fragment(w, c, 4));
             let mut out = [[0; 32]; 4];
-            tensor::bits(shape, differ, &fa, &fb, &fc, &mut out);
+            tensor::bits(shape, differ, fa, fb, fc, &mut out);
             put(w, d, exec, &out[..shape.m / 4]);
         }
-        Op::Dmma { d, a, b, c, on } => {
-            if w.mask(on) == 0 {
-                return Ok(Flow::Next);
-            }
+        Op::Dmma { d, a, b, c, plus } => {
+            let c = if w.mask(plus) == 0 { ZERO } else { c };
             let double = |row: u16| -> [u64; 32] { std::array::from_fn(|lane| w.pair(row, lane)) };
             let second = if c == ZERO { ZERO } else { c + 2 };
             let (c0, c1) = (double(c), double(second));

@@ -48,12 +48,8 @@ pub(super) fn step(w: &mut Warp, e: &Shared, op: UOp) -> Step<Flow> {
                 From::Imm => c.value as i32 as u64,
                 _ => scalar64(w, e, c)?,
             };
-            let z = match (c.neg, carry) {
-                (false, _) => z,
-                (true, None) => z.wrapping_neg(),
-                (true, Some(_)) => !z,
-            };
-            let carry = carry.is_some_and(|p| on(w, p));
+            let z = if c.neg { !z } else { z };
+            let carry = carry.map_or(c.neg, |p| on(w, p));
             let (result, over) = integer::multiply_wide(signed, x, y, z, carry);
             w.set_upair(d, result);
             w.set_upred(out, over);

@@ -32,6 +32,11 @@ impl Lowering<'_> {
                     (true, 3) => BranchWhen::Converged,
                     _ => return None,
                 };
+                let also = match when {
+                    BranchWhen::Always => also,
+                    _ if also != Pred::TRUE => return None,
+                    _ => self.guard(),
+                };
                 Op::Bra {
                     to: self.target()?,
                     when,
@@ -116,7 +121,12 @@ impl Lowering<'_> {
             Kind::S2r | Kind::Cs2r => {
                 let index = self.get(SPECIAL) as u8;
                 special_name(index)?;
-                let wide = self.from.row.kind == Kind::Cs2r && self.bit(80);
+                let counter = self.from.row.kind == Kind::Cs2r;
+                // This path leads to the clocks and to zero alone.
+                if counter && !matches!(index, 0x50..=0x53 | 0xff) {
+                    return None;
+                }
+                let wide = counter && self.bit(80);
                 Op::Special { d: self.dst(if wide { 2 } else { 1 }), index, wide }
             }
             Kind::S2ur => {

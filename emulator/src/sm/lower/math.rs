@@ -1,8 +1,10 @@
 //! Lowering of arithmetic, on vectors, packed halves, doubles and the uniform datapath.
 
 use super::*;
+use crate::sm::Arch;
 use crate::sm::meaning::convert::{Float, Integer};
 use crate::sm::meaning::float::{Extreme, Mode};
+use crate::sm::meaning::floating::Summation;
 use crate::sm::meaning::integer::{Dot, Funnel, Lanes, Lea};
 use crate::sm::meaning::tensor::{Element, Shape, Small};
 use crate::sm::meaning::{Round, half, mufu};
@@ -98,47 +100,54 @@ impl Lowering<'_> {
     /// Combinations of modifiers that no variant of the instruction has.
     fn impossible(&self, kind: Kind) -> bool {
         let base = self.from.word & 0x1ff;
-        let ampere = self.from.arch == crate::sm::Arch::Sm87;
+        let ampere = self.from.arch == Arch::Sm87;
         let wide = base & 0x10 != 0;
         let any_f64 = |lo: u8, hi: u8| {
             let [to, from] = [lo, hi].map(|at| self.get(Field::new(at + 1, at)) == 3);
             to || from
         };
+        let set = |field: Field| self.get(field) != 0;
+        let no_register = |field: Field| self.get(field) == u64::from(ZERO);
         match kind {
-            Kind::HFma2 | Kind::HMul2 if self.bit(76) && self.bit(80) => true,
-            Kind::HFma2 if self.bit(77) && self.bit(79) => true,
-            // The sign change belongs to a factor that is taken as a pair, and to no immediate.
-            Kind::HFma2 if self.bit(86) => {
-                let halves = match self.form() {
-                    2 | 3 | 7 => SLOT64_HALVES,
-                    _ => SLOT32_HALVES,
-                };
-                base == 0x35 || self.form() == 4 || self.get(halves) != 0
+            Kind::FMul | Kind::FFma if self.bit(76) && self.bit(80) => true,
+            // The adder has one complement for its first two sources.
+            Kind::IAdd3 | Kind::UIAdd3 if set(A_NEG) && set(SLOT32_NEG) && self.form() != 4 => true,
+            // What a variant leaves out must not be named either.
+            Kind::F2fp if self.bit(78) => !no_register(SRC_A),
+            Kind::F2fp => !no_register(SLOT64_REG),
+            // Only a half on its own, added to minus zero, becomes a single.
+            Kind::HAdd2 if self.bit(78) => {
+                !no_register(SRC_A) || !set(A_NEG) || self.bit(77) || self.bit(80) || self.bit(85)
             }
-            // What the predicate of a clamped product does is not known: compilers leave it true.
-            Kind::HFma2 if self.bit(79) && self.get(Field::new(90, 87)) != 7 => true,
+            Kind::HAdd2 | Kind::HMul2 if self.bit(85) => ampere || self.unfit_for_bf16(),
+            Kind::HFma2 => self.impossible_product(base, ampere),
+            Kind::HMnMx2 if self.bit(85) => self.bit(80),
+            Kind::VIMnMx | Kind::VIAddMnMx => self.bit(76) && !self.bit(72),
+            // Hopper counts common bits alone and has no four-bit elements.
+            Kind::Bmma => !ampere && !self.bit(78),
+            Kind::Imma => !ampere && (self.bit(83) || self.bit(84)),
+            Kind::HMul2 if self.bit(76) && self.bit(80) => true,
             Kind::Mufu => {
                 let wide = matches!(self.get(Field::new(77, 74)), 6 | 7);
                 wide && self.get(Field::new(73, 72)) != 0
             }
-            // The tensor-core variant takes its operands as they are; on Ampere it knows binary16 only.
-            Kind::HFma2 if base == 0x35 => {
-                let picked = [A_HALVES, SLOT64_HALVES].iter().any(|f| self.get(*f) != 0);
-                picked
-                    || (self.form() == 1 && self.get(SLOT32_HALVES) != 0)
-                    || (ampere && self.bit(85))
+            Kind::HSet2 | Kind::HSetP2 => self.bit(65) && (ampere || self.bit(80)),
+            Kind::Lea | Kind::ULea if set(A_NEG) && set(SLOT32_NEG) && self.form() != 4 => true,
+            Kind::Lea => {
+                let third = !no_register(SLOT64_REG);
+                (self.bit(73) && !self.bit(80)) || (third && (self.bit(73) || !self.bit(80)))
             }
-            Kind::HAdd2 if self.bit(78) && self.bit(85) => true,
-            Kind::HAdd2 | Kind::HMul2 => ampere && self.bit(85),
-            Kind::HSet2 | Kind::HSetP2 => ampere && self.bit(65),
-            Kind::Lea => self.bit(73) && !self.bit(80),
-            Kind::ULea => self.bit(73),
+            Kind::ULea => {
+                self.bit(73) || (!self.bit(80) && self.get(SLOT64_UREG) != u64::from(UZERO))
+            }
+            // An immediate is a whole word.
+            Kind::I2F if self.form() == 4 && self.get(Field::new(85, 84)) < 2 => true,
             Kind::I2F if base == 0x45 => matches!(self.get(ROUND_FIELD), 1 | 2),
             // The slow variants are for 64 bits on either side, and only for those.
             Kind::I2F | Kind::F2I => any_f64(75, 84) != wide,
             Kind::F2F => {
-                let [to, from] = [75, 84].map(|at| self.get(Field::new(at + 2, at)) == 3);
-                (to != from) != wide || (to && from)
+                let [to, from] = [75, 84].map(|at| self.get(Field::new(at + 2, at)));
+                to == from || (to == 3 || from == 3) != wide
             }
             Kind::Frnd => {
                 let brain = self.get(Field::new(77, 75)) == 4;
@@ -146,6 +155,32 @@ impl Lowering<'_> {
             }
             _ => false,
         }
+    }
+
+    /// The wide exponent of the format knows no denormals, and the hardware no saturation in it.
+    fn unfit_for_bf16(&self) -> bool {
+        self.bit(76) || self.bit(77) || self.bit(80)
+    }
+
+    /// Combinations that no packed fused multiplication has.
+    fn impossible_product(&self, base: u128, ampere: bool) -> bool {
+        let set = |field: Field| self.get(field) != 0;
+        // The second factor lies in the upper slot where a constant takes the lower one.
+        let halves = match self.form() {
+            2 | 3 | 7 => SLOT64_HALVES,
+            _ => SLOT32_HALVES,
+        };
+        let crossed = self.bit(86) && (base == 0x35 || self.form() == 4 || set(halves));
+        // What the predicate of a clamped product does is not known: compilers leave it true.
+        let clamped = self.bit(79) && (self.bit(77) || self.get(Field::new(90, 87)) != 7);
+        // The tensor-core variant takes its operands as they are; on Ampere it knows binary16 only.
+        let picked = [A_HALVES, SLOT64_HALVES].into_iter().any(set)
+            || (!matches!(self.form(), 2 | 4) && set(SLOT32_HALVES));
+        crossed
+            || clamped
+            || (self.bit(76) && self.bit(80))
+            || (self.bit(85) && self.unfit_for_bf16())
+            || (base == 0x35 && (picked || (ampere && self.bit(85))))
     }
 
     /// The instruction, if it is arithmetic.
@@ -216,8 +251,8 @@ impl Lowering<'_> {
             Kind::Fchk => Op::Fchk { p: self.pdst(81), a: self.a(), b: self.b() },
             Kind::Mufu => {
                 let format = match (self.from.arch, self.get(Field::new(73, 72))) {
-                    (_, 0) | (crate::sm::Arch::Sm87, 1) => Float::F32,
-                    (crate::sm::Arch::Sm90, 2) => Float::Bf16,
+                    (_, 0) | (Arch::Sm87, 1) => Float::F32,
+                    (Arch::Sm90, 2) => Float::Bf16,
                     _ => Float::F16,
                 };
                 Op::Mufu {
@@ -240,8 +275,8 @@ impl Lowering<'_> {
             }
             Kind::HFma2 => {
                 let (d, a, mut b) = (self.dst(1), self.a(), self.b());
-                if self.from.word & NEGATE_HIGH.mask() != 0 {
-                    b.halves = half::HIGH_NEGATED;
+                if self.from.word & CROSS.mask() != 0 {
+                    b.halves = half::CROSSED;
                 }
                 Op::HFma { d, a, b, c: self.c(), mode: self.half_mode() }
             }
@@ -369,6 +404,7 @@ impl Lowering<'_> {
                 b: self.b(),
                 c: self.c(),
                 signed: self.bit(73),
+                out: self.pdst(81),
             },
             Kind::VAbsDiff4 => Op::Difference4 {
                 d: self.dst(1),
@@ -377,6 +413,7 @@ impl Lowering<'_> {
                 c: self.c(),
                 signed: self.bit(73),
                 accumulate: self.bit(75),
+                out: self.pdst(81),
             },
             Kind::Prmt => Op::Permute {
                 d: self.dst(1),
@@ -516,6 +553,7 @@ impl Lowering<'_> {
                     round,
                     flush,
                     high: self.high(source),
+                    nan_to_zero: self.bit(77),
                 }
             }
             Kind::F2F => {
@@ -566,7 +604,7 @@ impl Lowering<'_> {
     }
 
     fn tensor(&mut self, kind: Kind) -> Option<Op> {
-        let on = self.inverted(87, 90, true);
+        let plus = self.inverted(87, 90, true);
         Some(match kind {
             Kind::Hmma => {
                 let element = match self.get(Field::new(83, 82)) {
@@ -601,8 +639,13 @@ impl Lowering<'_> {
                     c: self.reg(64, rc),
                     shape,
                     element,
+                    how: match (self.from.arch, element) {
+                        (Arch::Sm90, _) => Summation { group: 16, kept: 25 },
+                        (Arch::Sm87, Element::Tf32) => Summation { group: 4, kept: 24 },
+                        (Arch::Sm87, _) => Summation { group: 8, kept: 24 },
+                    },
                     single,
-                    on,
+                    plus,
                 }
             }
             Kind::Imma => {
@@ -631,7 +674,7 @@ impl Lowering<'_> {
                     shape,
                     kinds,
                     saturate: self.bit(82),
-                    on,
+                    plus,
                 }
             }
             Kind::Bmma => {
@@ -649,7 +692,7 @@ impl Lowering<'_> {
                     c: self.reg(64, rc),
                     shape,
                     differ: !self.bit(78),
-                    on,
+                    plus,
                 }
             }
             Kind::Dmma if self.get(Field::new(77, 76)) == 0 => Op::Dmma {
@@ -657,7 +700,7 @@ impl Lowering<'_> {
                 a: self.reg(24, 2),
                 b: self.reg(32, 2),
                 c: self.reg(64, 4),
-                on,
+                plus,
             },
             Kind::Movm => Op::Movm { d: self.dst(1), a: self.reg(24, 1) },
             _ => return None,

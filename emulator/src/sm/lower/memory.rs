@@ -54,14 +54,23 @@ impl Lowering<'_> {
         if op == 9 {
             return None;
         }
-        let integer = |wide, signed| AtomicOp::Integer { op: Atomic::from_field(op), wide, signed };
+        let integer = |wide: bool, signed: bool| {
+            // Counting up and down knows words alone, and only the extremes of doubles know signs.
+            let legal = match op {
+                3 | 4 => !wide && !signed,
+                1 | 2 => true,
+                _ => !(wide && signed),
+            };
+            let op = Atomic::from_field(op);
+            legal.then_some(AtomicOp::Integer { op, wide, signed })
+        };
         let add = |atomic| (op == 0).then_some(atomic);
         let kind = self.get(Field::new(75, 73));
         match (kind, self.from.arch) {
-            (0, _) => Some(integer(false, false)),
-            (1, _) => Some(integer(false, true)),
-            (2, _) => Some(integer(true, false)),
-            (3, Arch::Sm90) | (5, _) => Some(integer(true, true)),
+            (0, _) => integer(false, false),
+            (1, _) => integer(false, true),
+            (2, _) => integer(true, false),
+            (3, Arch::Sm90) | (5, _) => integer(true, true),
             (3, Arch::Sm87) => add(AtomicOp::AddF32 { flush: true }),
             (4, _) if op <= 2 => Some(AtomicOp::Halves { kind: half::Kind::F16, op: op as u8 }),
             (6, _) => add(AtomicOp::AddF64),
@@ -82,12 +91,17 @@ impl Lowering<'_> {
         }
     }
 
+    /// Nobody knows what the predicate result of a global access tells: compilers throw it away.
+    fn tells(&self) -> bool {
+        self.pdst(81) != PSINK
+    }
+
     fn atom(&mut self, op: AtomicOp, at: Address, space: Space, returns: bool) -> Op {
         let registers = op.bytes() as u16 / 4;
         let swap = matches!(op, AtomicOp::Cas { .. } | AtomicOp::CasTest { .. });
         Op::Atom {
             d: if returns { self.dst(registers) } else { SINK },
-            p: if returns && space != Space::Shared { self.pdst(81) } else { PSINK },
+            p: PSINK,
             at,
             s: self.reg(32, registers),
             t: if swap { self.reg(64, registers) } else { ZERO },
@@ -102,6 +116,19 @@ impl Lowering<'_> {
         let whole = self.from.word & 0xfff;
         let whole_has_uniform = whole >> 8 == 9;
         Some(match kind {
+            Kind::Ldg if self.tells() => return None,
+            Kind::Atomg
+            | Kind::AtomgFloat
+            | Kind::Atom
+            | Kind::AtomFloat
+            | Kind::AtomgCas
+            | Kind::AtomCas
+                if self.tells() =>
+            {
+                return None;
+            }
+            // The agreement of lanes has a meaning only where all must agree.
+            Kind::Match if self.bit(79) && self.tells() => return None,
             Kind::Ldg | Kind::Ld => {
                 let width = self.width();
                 Op::Load {
@@ -109,14 +136,14 @@ impl Lowering<'_> {
                     at: self.global(whole_has_uniform.then_some(32)),
                     width,
                     space: if kind == Kind::Ldg { Space::Global } else { Space::Generic },
-                    p: if kind == Kind::Ldg { self.pdst(81) } else { PSINK },
+                    p: PSINK,
                     when: self.inverted(64, 67, false),
                 }
             }
             Kind::Stg | Kind::St => {
                 let width = self.width();
                 Op::Store {
-                    s: self.reg(32, width.registers()),
+                    s: self.reg(if whole == 0x385 { 64 } else { 32 }, width.registers()),
                     at: self.global(whole_has_uniform.then_some(64)),
                     width,
                     space: if kind == Kind::Stg { Space::Global } else { Space::Generic },

@@ -20,12 +20,12 @@ pub(crate) fn lower(decoded: &Decoded) -> Result<Inst, Illegal> {
     if lowering.broken {
         return Err(Illegal::Register(decoded.word, decoded.row.name));
     }
-    let (index, not) = decoded.guard();
-    Ok(Inst {
-        op,
-        guard: Pred { index, not, uniform: decoded.uniform_guard() },
-        registers: lowering.top,
-    })
+    let guard = match op {
+        // Its guard says who counts, not who goes.
+        Op::Bra { when: BranchWhen::Diverged | BranchWhen::Converged, .. } => Pred::TRUE,
+        _ => lowering.guard(),
+    };
+    Ok(Inst { op, guard, registers: lowering.top })
 }
 
 struct Lowering<'a> {
@@ -41,6 +41,11 @@ impl Lowering<'_> {
 
     fn bit(&self, at: u8) -> bool {
         self.from.bit(at)
+    }
+
+    fn guard(&self) -> Pred {
+        let (index, not) = self.from.guard();
+        Pred { index, not, uniform: self.from.uniform_guard() }
     }
 
     /// A register that starts a run of `count`, aligned to it. RZ needs no alignment.

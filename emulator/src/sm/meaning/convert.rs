@@ -1,6 +1,6 @@
 //! Conversions between number formats.
 
-use super::round::{BF16, Exact, F16, F32, F64, Format, Round, TF32};
+use super::round::{BF16, Exact, F16, F32, F64, Format, Round};
 
 /// An integer type: how many bits and whether signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,9 +111,14 @@ fn integral(value: Exact, round: Round) -> i128 {
     if value.negative { -(magnitude as i128) } else { magnitude as i128 }
 }
 
-/// A float as an integer, saturating. NaN becomes zero for 32 bits and fewer with a float of that width
-/// at most; with 64 bits on either side it becomes the top bit alone.
-pub(crate) fn to_integer(from: Float, to: Integer, round: Round, flush: bool, x: u64) -> u64 {
+/// A float as an integer, saturating. NaN becomes the top bit alone, or zero where that is asked for.
+pub(crate) fn to_integer(
+    from: Float,
+    to: Integer,
+    round: Round,
+    (flush, nan_to_zero): (bool, bool),
+    x: u64,
+) -> u64 {
     let x = if flush { from.flush(x) } else { x };
     let format = from.format();
     let (low, high) = to.limits();
@@ -126,13 +131,8 @@ pub(crate) fn to_integer(from: Float, to: Integer, round: Round, flush: bool, x:
                 high
             }
         }
-        None => {
-            let wide = to.bits == 64 || from == Float::F64;
-            return match wide {
-                true => 1 << (to.bits - 1),
-                false => 0,
-            };
-        }
+        None if nan_to_zero => 0,
+        None => return 1 << (to.bits - 1),
     };
     value as u64
 }
@@ -147,9 +147,21 @@ pub(crate) fn refloat(from: Float, to: Float, round: Round, flush: bool, x: u64)
             let sign = if x & format.sign() != 0 { to.format().sign() } else { 0 };
             sign | to.format().infinity()
         }
+        None if from == Float::F64 || to == Float::F64 => payload(format, to.format(), x),
         None => to.nan(),
     };
     if flush { to.flush(result) } else { result }
+}
+
+/// A NaN in another format: sign and upper bits stay, the bit that makes it quiet is set.
+fn payload(from: Format, to: Format, x: u64) -> u64 {
+    let sign = if x & from.sign() != 0 { to.sign() } else { 0 };
+    let fraction = x & ((1 << from.fraction) - 1);
+    let fraction = match to.fraction >= from.fraction {
+        true => fraction << (to.fraction - from.fraction),
+        false => fraction >> (from.fraction - to.fraction),
+    };
+    sign | to.infinity() | fraction | 1 << (to.fraction - 1)
 }
 
 /// A float rounded to an integral value of the same format.
@@ -158,6 +170,7 @@ pub(crate) fn round_integral(kind: Float, round: Round, flush: bool, x: u64) -> 
     let format = kind.format();
     match format.open(x) {
         None if x & (format.sign() - 1) == format.infinity() => x,
+        None if kind == Float::F64 => super::double::quiet(x),
         None => kind.nan(),
         Some(exact) if exact.exponent >= 0 => x,
         Some(exact) => {
@@ -172,10 +185,4 @@ pub(crate) fn round_integral(kind: Float, round: Round, flush: bool, x: u64) -> 
 pub(crate) fn narrow(to: Integer, x: u32) -> u32 {
     let (low, high) = to.limits();
     i128::from(x as i32).clamp(low, high) as u32
-}
-
-/// The value that the tensor cores see in a register holding a TF32 operand.
-pub(crate) fn tf32(x: u32) -> f32 {
-    let kept = !((1u32 << (F32.fraction - TF32.fraction)) - 1);
-    f32::from_bits(x & kept)
 }

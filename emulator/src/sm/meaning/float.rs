@@ -27,6 +27,15 @@ impl Mode {
         if self.flush || self.zero_wins { flush(x) } else { x }
     }
 
+    /// What is flushed is decided before rounding: a result that only rounding made normal is taken
+    /// back to what it was cut off.
+    fn tiny(self, result: u32, cut_off: impl Fn() -> u32) -> u32 {
+        match (self.flush || self.zero_wins) && result & !SIGN == 0x0080_0000 {
+            true => cut_off(),
+            false => result,
+        }
+    }
+
     fn output(self, x: u32) -> u32 {
         let x = self.input(x);
         match self.saturate {
@@ -92,19 +101,24 @@ pub(crate) fn multiply(mode: Mode, scale: i32, a: u32, b: u32) -> u32 {
         return mode.output(canonical(f32::from_bits(a) * f32::from_bits(b)));
     };
     x.exponent += scale;
-    mode.output(F32.close(x.times(y), mode.round) as u32)
+    let exact = x.times(y);
+    let result = F32.close(exact, mode.round) as u32;
+    mode.output(mode.tiny(result, || F32.close(exact, Round::Zero) as u32))
 }
 
 pub(crate) fn fuse(mode: Mode, a: u32, b: u32, c: u32) -> u32 {
     let (a, b, c) = (mode.input(a), mode.input(b), mode.input(c));
-    if mode.zero_wins && (a & !SIGN == 0 || b & !SIGN == 0) {
-        return mode.output(canonical(f32::from_bits(c)));
-    }
+    // A product that zero wins is plus zero, whatever the signs.
+    let (a, b) = match mode.zero_wins && (a & !SIGN == 0 || b & !SIGN == 0) {
+        true => (0, 0),
+        false => (a, b),
+    };
+    let directed = |round| fused(F32, a.into(), b.into(), c.into(), round, NAN.into()) as u32;
     let result = match mode.round {
         Round::Nearest => fuse_plain(a, b, c),
-        round => fused(F32, a.into(), b.into(), c.into(), round, NAN.into()) as u32,
+        round => directed(round),
     };
-    mode.output(result)
+    mode.output(mode.tiny(result, || directed(Round::Zero)))
 }
 
 /// What a minimum or maximum does with special values.
@@ -113,7 +127,8 @@ pub(crate) struct Extreme {
     pub(crate) flush: bool,
     /// A NaN operand makes the result NaN instead of the other operand.
     pub(crate) nan: bool,
-    /// The sign of the result is the exclusive or of the signs.
+    /// The sign of the result is the exclusive or of the signs that the registers hold, whatever is
+    /// done to the operands.
     pub(crate) xor_sign: bool,
 }
 
@@ -133,10 +148,9 @@ fn extreme(how: Extreme, a: u32, b: u32, smaller: bool) -> u32 {
         false => (a, b),
     };
     let (x, y) = (f32::from_bits(a), f32::from_bits(b));
-    let sign = (a ^ b) & SIGN;
-    let result = match (x.is_nan(), y.is_nan()) {
-        (true, true) => return NAN,
-        (true, false) | (false, true) if how.nan => return NAN,
+    match (x.is_nan(), y.is_nan()) {
+        (true, true) => NAN,
+        (true, false) | (false, true) if how.nan => NAN,
         (true, false) => b,
         (false, true) => a,
         _ if x < y || (x == y && a & SIGN != 0) => {
@@ -153,10 +167,6 @@ fn extreme(how: Extreme, a: u32, b: u32, smaller: bool) -> u32 {
                 a
             }
         }
-    };
-    match how.xor_sign {
-        true => result & !SIGN | sign,
-        false => result,
     }
 }
 
@@ -180,5 +190,5 @@ pub(crate) fn division_is_hard(a: u32, b: u32) -> bool {
     let exponent = |x: u32| (x >> 23 & 0xff) as i32;
     let (x, y) = (exponent(a), exponent(b));
     let difference = x - y;
-    !(1..=252).contains(&y) || x <= 24 || x == 255 || !(-125..=126).contains(&difference)
+    !(2..=251).contains(&y) || x <= 24 || x == 255 || !(-124..=126).contains(&difference)
 }

@@ -101,18 +101,22 @@ impl Mode {
     /// `a * b + c`, rounded once.
     pub(crate) fn fuse(self, a: u16, b: u16, c: u16) -> u16 {
         let (a, b, c) = (self.input(a), self.input(b), self.input(c));
-        if self.zero_wins && (a & 0x7fff == 0 || b & 0x7fff == 0) {
-            return self.output(c);
-        }
-        let result = fused(
-            self.kind.format(),
-            a.into(),
-            b.into(),
-            c.into(),
-            Round::Nearest,
-            self.kind.nan().into(),
-        );
-        self.output(result as u16)
+        // A product that zero wins is plus zero, whatever the signs.
+        let (a, b) = match self.zero_wins && (a & 0x7fff == 0 || b & 0x7fff == 0) {
+            true => (0, 0),
+            false => (a, b),
+        };
+        let format = self.kind.format();
+        let directed = |round| {
+            fused(format, a.into(), b.into(), c.into(), round, self.kind.nan().into()) as u16
+        };
+        let result = directed(Round::Nearest);
+        // What is flushed is decided before rounding.
+        let least = 1 << format.fraction;
+        self.output(match (self.flush || self.zero_wins) && result & 0x7fff == least {
+            true => directed(Round::Zero),
+            false => result,
+        })
     }
 
     pub(crate) fn add(self, a: u16, b: u16) -> u16 {
@@ -153,6 +157,16 @@ pub(crate) fn extreme(
     kind.narrow(result, Round::Nearest)
 }
 
+/// Both halves of `pair` with the signs of those of `signs`, NaN excepted.
+pub(crate) fn with_signs(kind: Kind, pair: u32, signs: u32) -> u32 {
+    let (pair, signs) = (pick(0, pair), pick(0, signs));
+    let one = |at: usize| match pair[at] == kind.nan() {
+        true => pair[at],
+        false => pair[at] & 0x7fff | signs[at] & 0x8000,
+    };
+    pack([one(0), one(1)])
+}
+
 /// The comparison of two halves by a four-bit mask.
 pub(crate) fn compare(kind: Kind, mask: u8, flush: bool, a: u16, b: u16) -> bool {
     let (a, b) = match flush {
@@ -162,8 +176,9 @@ pub(crate) fn compare(kind: Kind, mask: u8, flush: bool, a: u16, b: u16) -> bool
     super::float::compare(mask, false, kind.widen(a).to_bits(), kind.widen(b).to_bits())
 }
 
-/// The choice of both halves, the high one with its sign changed.
-pub(crate) const HIGH_NEGATED: u8 = 4;
+/// The choice of both halves crosswise, the high one with its sign changed: what the imaginary part of
+/// one factor of a complex product is multiplied with.
+pub(crate) const CROSSED: u8 = 4;
 
 /// Which halves of a register a packed operand takes: both, the low one twice, the high one twice.
 pub(crate) fn pick(choice: u8, x: u32) -> [u16; 2] {
@@ -171,7 +186,7 @@ pub(crate) fn pick(choice: u8, x: u32) -> [u16; 2] {
     match choice {
         2 => [low, low],
         3 => [high, high],
-        HIGH_NEGATED => [low, high ^ 0x8000],
+        CROSSED => [high ^ 0x8000, low],
         _ => [low, high],
     }
 }

@@ -242,21 +242,21 @@ pub(crate) fn lea(how: Lea, a: u32, b: u32, c: u32, carry: bool) -> (u32, bool) 
     (sum, carry)
 }
 
-/// The sum of absolute differences of words.
-pub(crate) fn difference(signed: bool, a: u32, b: u32, c: u32) -> u32 {
+/// The sum of absolute differences of words, and its carry.
+pub(crate) fn difference(signed: bool, a: u32, b: u32, c: u32) -> (u32, bool) {
     let distance = match signed {
         true => (a as i32).abs_diff(b as i32),
         false => a.abs_diff(b),
     };
-    distance.wrapping_add(c)
+    distance.overflowing_add(c)
 }
 
-/// Absolute differences of four bytes, in place or summed.
-pub(crate) fn difference4(signed: bool, accumulate: bool, a: u32, b: u32, c: u32) -> u32 {
+/// Absolute differences of four bytes, in place or summed with a carry.
+pub(crate) fn difference4(signed: bool, accumulate: bool, a: u32, b: u32, c: u32) -> (u32, bool) {
     let distance = |at| byte(a, at, signed).abs_diff(byte(b, at, signed));
     match accumulate {
-        true => (0..4).fold(c, |sum, at| sum.wrapping_add(distance(at))),
-        false => (0..4).fold(0, |word, at| word | (distance(at) & 0xff) << (8 * at)),
+        true => c.overflowing_add((0..4).map(distance).sum()),
+        false => ((0..4).fold(0, |word, at| word | (distance(at) & 0xff) << (8 * at)), false),
     }
 }
 

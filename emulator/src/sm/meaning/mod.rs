@@ -4,6 +4,7 @@
 pub(crate) mod convert;
 pub(crate) mod double;
 pub(crate) mod float;
+pub(crate) mod floating;
 pub(crate) mod half;
 pub(crate) mod integer;
 pub(crate) mod mufu;

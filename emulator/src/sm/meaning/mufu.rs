@@ -68,6 +68,8 @@ pub(crate) fn apply(function: Function, x: u32) -> u32 {
     };
     match result.is_nan() {
         true => NAN,
+        // The zeros of the sine have the sign of the angle.
+        false if function == Sin && result == 0.0 => x & 0x8000_0000,
         false => float::flush((result as f32).to_bits()),
     }
 }

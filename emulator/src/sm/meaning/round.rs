@@ -59,7 +59,8 @@ pub(crate) struct Exact {
 }
 
 impl Format {
-    fn bias(self) -> i32 {
+    /// The exponent of the largest numbers.
+    pub(crate) fn bias(self) -> i32 {
         (1 << (self.exponent - 1)) - 1
     }
 

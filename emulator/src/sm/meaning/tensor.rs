@@ -1,12 +1,6 @@
-//! The tensor cores: one product of small matrices, spread over the registers of a warp.
-//!
-//! Products are exact. Silicon aligns a group of products to the largest and truncates; here the sum of
-//! products and accumulator is formed in double precision and rounded once to nearest, which differs in
-//! the last bits only.
+//! The tensor cores: one product of small matrices, spread over the registers of a warp. The floating
+//! products have a file of their own.
 
-use super::convert::tf32;
-use super::float::canonical;
-use super::half::{Kind, f16_to_f32};
 use super::round::Round;
 
 /// What the elements of A and B are.
@@ -45,16 +39,9 @@ impl Factor for f32 {
     }
 }
 
-impl Factor for f64 {
-    #[inline(always)]
-    fn fuse(self, b: f64, c: f64) -> f64 {
-        self.mul_add(b, c)
-    }
-}
-
 /// The matrix that a register holds: eight rows of 128 bits, four lanes for each, as `N` numbers.
 #[inline(always)]
-fn elements<T: Factor, const N: usize>(
+pub(super) fn elements<T: Copy + Default, const N: usize>(
     register: &Row,
     value: impl Fn(u32, usize) -> T,
 ) -> [[T; N]; 8] {
@@ -101,55 +88,6 @@ fn multiply<T: Factor, const N: usize>(
                     for column in 0..8 {
                         sum[column] = value.fuse(factors[column], sum[column]);
                     }
-                }
-            }
-        }
-    }
-}
-
-/// `A * B + C` for floating elements. `c` and the result are in single precision (four registers) or in
-/// halves (two); `m` is always 16.
-#[inline(always)]
-pub(crate) fn float(
-    shape: Shape,
-    element: Element,
-    single: bool,
-    a: &[Row],
-    b: &[Row],
-    c: &[Row],
-    out: &mut [Row],
-) {
-    let mut sums: Sums<f64> = [[0.0; 8]; 16];
-    for (half, rows) in sums.chunks_exact_mut(8).enumerate() {
-        let rows = rows.as_flattened_mut();
-        for at in 0..2 {
-            for lane in 0..32 {
-                let old = match single {
-                    true => f32::from_bits(c[half * 2 + at][lane]),
-                    false => f16_to_f32((c[half][lane] >> (16 * at)) as u16),
-                };
-                rows[lane * 2 + at] = old.into();
-            }
-        }
-    }
-    let f16 = |word: u32, at: usize| f64::from(f16_to_f32((word >> (16 * at)) as u16));
-    let bf16 = |word: u32, at: usize| f64::from(f32::from_bits(word >> (16 * at) << 16));
-    let tf32 = |word: u32, _: usize| f64::from(tf32(word));
-    match element {
-        Element::F16 => multiply::<f64, 8>(shape, (a, f16), (b, f16), &mut sums),
-        Element::Bf16 => multiply::<f64, 8>(shape, (a, bf16), (b, bf16), &mut sums),
-        Element::Tf32 => multiply::<f64, 4>(shape, (a, tf32), (b, tf32), &mut sums),
-    }
-    for (half, rows) in sums.chunks_exact(8).enumerate() {
-        let rows = rows.as_flattened();
-        for lane in 0..32 {
-            let [low, high] = [0, 1].map(|at| canonical(rows[lane * 2 + at] as f32));
-            match single {
-                true => (out[half * 2][lane], out[half * 2 + 1][lane]) = (low, high),
-                false => {
-                    let [low, high] =
-                        [low, high].map(|x| u32::from(Kind::F16.narrow(x, Round::Nearest)));
-                    out[half][lane] = low | high << 16;
                 }
             }
         }
@@ -221,18 +159,18 @@ pub(crate) fn integer(
 
 /// Per element of C, how many bits of a row of A and a column of B are both set (or `differ`), added up.
 pub(crate) fn bits(shape: Shape, differ: bool, a: &[Row], b: &[Row], c: &[Row], out: &mut [Row]) {
+    let down = shape.m / 8;
     for row in 0..shape.m {
         for column in 0..8 {
-            let (register, lane) = place_c(row, column);
-            let count: u32 = (0..shape.k)
-                .step_by(32)
-                .map(|k| {
-                    let (ra, la, _) = place_a(shape, 1, row, k);
-                    let (rb, lb, _) = place_b(1, k, column);
-                    let (x, y) = (a[ra][la], b[rb][lb]);
+            // A register holds eight rows, or columns, of 128 bits.
+            let count: u32 = (0..shape.k / 32)
+                .map(|word| {
+                    let x = a[row / 8 + word / 4 * down][row % 8 * 4 + word % 4];
+                    let y = b[word / 4][column * 4 + word % 4];
                     if differ { x ^ y } else { x & y }.count_ones()
                 })
                 .sum();
+            let (register, lane) = (row / 8 * 2 + column % 2, row % 8 * 4 + column / 2);
             out[register][lane] = c[register][lane].wrapping_add(count);
         }
     }

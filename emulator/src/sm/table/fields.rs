@@ -97,8 +97,9 @@ pub(crate) const CARRY: Modifier = flag(74, &["", "X"]);
 pub(crate) const BF16_PAIR: Modifier = flag(85, &["", "BF16_V2"]);
 pub(crate) const HALF_F32: Modifier = flag(78, &["", "F32"]);
 pub(crate) const RELU_79: Modifier = flag(79, &["", "RELU"]);
-/// The high half of the second factor changes its sign, as the product of complex numbers needs it.
-pub(crate) const NEGATE_HIGH: Modifier = flag(86, &["", "NH1"]);
+/// The halves of the second factor change places and the one that becomes the low one its sign, as the
+/// product of complex numbers needs it.
+pub(crate) const CROSS: Modifier = flag(86, &["", "NH1"]);
 pub(crate) const DP: Modifier = Modifier::split(
     Field::new(77, 76),
     Field::new(74, 73),
@@ -171,26 +172,24 @@ pub(crate) const PACK_ROUND: Modifier = field(81, 79, &["", "-", "-", "RZ"]);
 pub(crate) const WIDE_ADDRESS: Modifier = flag(72, &["-", "E"]);
 pub(crate) const ACCESS: Modifier = field(75, 73, &["U8", "S8", "U16", "S16", "", "64", "128"]);
 pub(crate) const CONSTANT_ACCESS: Modifier = field(75, 73, &["U8", "S8", "U16", "S16", "", "64"]);
+/// Order and scope of a load. The values between have names too, but no multiprocessor runs them.
 pub(crate) const ORDER: Modifier = field(
     80,
     77,
     &[
         "",
-        "CONSTANT.PRIVATE",
-        "CONSTANT.CTA",
-        "CONSTANT.CTA.PRIVATE",
+        "-",
+        "-",
+        "-",
         "CONSTANT",
         "STRONG.SM",
         "STRONG.GPU.PRIVATE",
         "STRONG.GPU",
         "MMIO.GPU",
-        "CONSTANT.SM",
+        "-",
         "STRONG.SYS",
-        "CONSTANT.SM.PRIVATE",
+        "-",
         "MMIO.SYS",
-        "CONSTANT.VC",
-        "CONSTANT.VC.PRIVATE",
-        "CONSTANT.GPU",
     ],
 );
 pub(crate) const STORE_ORDER: Modifier = field(
@@ -198,21 +197,18 @@ pub(crate) const STORE_ORDER: Modifier = field(
     77,
     &[
         "",
-        "CONSTANT.PRIVATE",
-        "CONSTANT.CTA",
-        "CONSTANT.CTA.PRIVATE",
+        "-",
+        "-",
+        "-",
         "STRONG.SM.PRIVATE",
         "STRONG.SM",
         "STRONG.GPU.PRIVATE",
         "STRONG.GPU",
         "MMIO.GPU",
-        "CONSTANT.SM",
+        "-",
         "STRONG.SYS",
-        "CONSTANT.SM.PRIVATE",
+        "-",
         "MMIO.SYS",
-        "CONSTANT.VC",
-        "CONSTANT.VC.PRIVATE",
-        "CONSTANT.GPU",
     ],
 );
 pub(crate) const EVICTION: Modifier = field(86, 84, &["EF", "", "EL", "LU", "EU", "NA"]);
@@ -248,7 +244,7 @@ pub(crate) const ATOM_FLOAT_TYPE: Modifier = field(
 );
 pub(crate) const ATOM_FLOAT_OP: Modifier = field(89, 87, &["ADD", "-", "MIN", "-", "MAX"]);
 pub(crate) const CAS_TYPE: Modifier = field(75, 73, &["", "S32", "64"]);
-pub(crate) const CAS_KIND: Modifier = field(88, 87, &["CAS", "CAST", "CAS", "CAST"]);
+pub(crate) const CAS_KIND: Modifier = field(88, 87, &["CAS", "CAST"]);
 pub(crate) const SHARED_CAS_KIND: Modifier = field(88, 87, &["CAS", "CAST", "-", "CAST.SPIN"]);
 pub(crate) const SHUFFLE: Modifier = field(59, 58, &["IDX", "UP", "DOWN", "BFLY"]);
 pub(crate) const VOTE_MODE: Modifier = field(73, 72, &["ALL", "ANY", "EQ"]);

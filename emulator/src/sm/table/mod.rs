@@ -46,6 +46,11 @@ impl Field {
         ((word & self.mask()) >> self.lo) as u64
     }
 
+    /// A word that holds `value` here and zeros elsewhere.
+    pub(crate) const fn put(self, value: u64) -> u128 {
+        (value as u128) << self.lo & self.mask()
+    }
+
     /// Its value in a word, read as two's complement.
     pub(crate) const fn signed(self, word: u128) -> i64 {
         let shift = 64 - self.width();
@@ -81,6 +86,12 @@ impl Modifier {
     pub(crate) fn value(&self, word: u128) -> usize {
         let high = self.high.map_or(0, |h| h.get(word)) as usize;
         self.low.get(word) as usize | high << self.low.width()
+    }
+
+    /// A word that holds `value` here and zeros elsewhere.
+    pub(crate) fn put(&self, value: usize) -> u128 {
+        let high = self.high.map_or(0, |h| h.put((value >> self.low.width()) as u64));
+        self.low.put(value as u64) | high
     }
 
     /// The suffix in this word, or `None` where the value is not legal.

@@ -23,6 +23,8 @@ const TWO: Forms = f(&[1, 4, 5, 6]);
 /// Two sources, the second in the slot of C unless it is a register.
 const TWO_HIGH: Forms = f(&[1, 2, 3, 7]);
 const THREE: Forms = f(&[1, 2, 3, 4, 5, 6, 7]);
+/// Three sources of which the third has 64 bits and is no immediate.
+const WIDE_THREE: Forms = f(&[1, 3, 4, 5, 6, 7]);
 const REGS: Forms = f(&[1]);
 const UNI: Forms = f(&[1, 4]);
 
@@ -107,8 +109,8 @@ rows! {
     // Integers.
     row("IADD3", Kind::IAdd3, Alu(0x010, TWO), Integer, &[CARRY], &[Dst, P0, PDst(84, NotTrue), A(Mods::Neg), B(Mods::Neg), C(Mods::Neg), P(87, 90, If(74)), P(77, 80, If(74))]),
     row("IMAD", Kind::IMad, Alu(0x024, THREE), Integer, &[UNSIGNED, CARRY], &[Dst, A(Mods::None), B(Mods::None), C(Mods::Neg), P(87, 90, If(74)), ones(83, 81)]),
-    row("IMAD.WIDE", Kind::IMadWide, Alu(0x025, THREE), Integer, &[UNSIGNED, CARRY], &[Dst, P0, A(Mods::None), B(Mods::None), C(Mods::Neg), P(87, 90, If(74))]),
-    row("IMAD.HI", Kind::IMadHi, Alu(0x027, THREE), Integer, &[UNSIGNED, CARRY], &[Dst, P0, A(Mods::None), B(Mods::None), C(Mods::Neg), P(87, 90, If(74))]),
+    row("IMAD.WIDE", Kind::IMadWide, Alu(0x025, WIDE_THREE), Integer, &[UNSIGNED, CARRY], &[Dst, P0, A(Mods::None), B(Mods::None), C(Mods::Neg), P(87, 90, If(74))]),
+    row("IMAD.HI", Kind::IMadHi, Alu(0x027, WIDE_THREE), Integer, &[UNSIGNED, CARRY], &[Dst, P0, A(Mods::None), B(Mods::None), C(Mods::Neg), P(87, 90, If(74))]),
     row("IDP", Kind::Idp, Alu(0x026, f(&[1, 5, 6])), Integer, &[DP], &[Dst, A(Mods::None), B(Mods::None), C(Mods::Neg)]),
     row("LEA", Kind::Lea, Alu(0x011, f(&[1, 4, 5, 6])), Integer, &[HIGH, CARRY, LEA_SIGN], &[Dst, P0, A(Mods::Neg), B(Mods::Neg), C(Mods::None), Number(SHIFT), P(87, 90, If(74))]),
     row("LOP3.LUT", Kind::Lop3, Alu(0x012, TWO), Integer, &[PAND], &[P0, Dst, A(Mods::None), B(Mods::None), C(Mods::None), Number(LUT), COND]),
@@ -135,7 +137,7 @@ rows! {
     // Packed halves.
     row("HADD2", Kind::HAdd2, Alu(0x030, TWO_HIGH), Halves, &[HALF_F32, BF16_PAIR, FTZ, SAT], &[Dst, A(Mods::Half), B32(Mods::Half)]),
     row("HMUL2", Kind::HMul2, Alu(0x032, TWO), Halves, &[BF16_PAIR, FMZ, FTZ, SAT], &[Dst, A(Mods::Half), B32(Mods::Half)]),
-    row("HFMA2", Kind::HFma2, Alu(0x031, THREE), Halves, &[BF16_PAIR, FMZ, FTZ, SAT, RELU_79, NEGATE_HIGH], &[Dst, A(Mods::Half), B(Mods::Half), C(Mods::Half), Hint(Field::new(90, 87))]),
+    row("HFMA2", Kind::HFma2, Alu(0x031, THREE), Halves, &[BF16_PAIR, FMZ, FTZ, SAT, RELU_79, CROSS], &[Dst, A(Mods::Half), B(Mods::Half), C(Mods::Half), Hint(Field::new(90, 87))]),
     row("HFMA2.MMA", Kind::HFma2, Alu(0x035, THREE), Halves, &[BF16_PAIR, FMZ, FTZ, SAT, RELU_79], &[Dst, A(Mods::Half), B(Mods::Half), C(Mods::Half), Hint(Field::new(90, 87))]),
     row("HSET2", Kind::HSet2, Alu(0x033, TWO_HIGH), Halves, &[BF16_65, HALF_BITS, COMPARE4, FTZ, COMBINE_HALF], &[Dst, A(Mods::Half), B32(Mods::Half), COND]),
     row("HSETP2", Kind::HSetP2, Alu(0x034, TWO_HIGH), Halves, &[BF16_65, COMPARE4, FTZ, HALF_AND, COMBINE_HALF], &[P0_SHOWN, P1_SHOWN, A(Mods::Half), B32(Mods::Half), COND]),
@@ -175,7 +177,7 @@ rows! {
     row("UMOV", Kind::UMov, Whole(0xc82), Integer, &[], &[UDst, Ureg(32), ones(91, 91)]),
     row("UIADD3", Kind::UIAdd3, Uniform(0x090, UNI), Integer, &[CARRY], &[UDst, UP0, UPDst(84, NotTrue), A(Mods::Neg), B(Mods::Neg), C(Mods::Neg), UP(87, 90, If(74)), UP(77, 80, If(74))]),
     row("UIMAD", Kind::UIMad, Uniform(0x0a4, f(&[1, 2, 4])), Integer, &[UNSIGNED, CARRY], &[UDst, A(Mods::None), B(Mods::None), C(Mods::Neg), UP(87, 90, If(74)), ones(83, 81)]),
-    row("UIMAD.WIDE", Kind::UIMadWide, Uniform(0x0a5, f(&[1, 2, 4])), Integer, &[UNSIGNED, CARRY], &[UDst, UP0, A(Mods::None), B(Mods::None), C(Mods::Neg), UP(87, 90, If(74))]),
+    row("UIMAD.WIDE", Kind::UIMadWide, Uniform(0x0a5, UNI), Integer, &[UNSIGNED, CARRY], &[UDst, UP0, A(Mods::None), B(Mods::None), C(Mods::Neg), UP(87, 90, If(74))]),
     row("ULEA", Kind::ULea, Uniform(0x091, UNI), Integer, &[HIGH, CARRY, LEA_SIGN], &[UDst, UP0, A(Mods::Neg), B(Mods::Neg), C(Mods::None), Number(SHIFT), UP(87, 90, If(74))]),
     row("ULOP3.LUT", Kind::ULop3, Uniform(0x092, UNI), Integer, &[PAND], &[UP0, UDst, A(Mods::None), B(Mods::None), C(Mods::None), Number(LUT), UP(87, 90, Always)]),
     row("USHF", Kind::UShf, Uniform(0x099, f(&[1, 2, 4])), Integer, &[SHIFT_DIRECTION, WRAP, SHIFT_TYPE, HIGH], &[UDst, A(Mods::None), B(Mods::None), C(Mods::None)]),
@@ -191,12 +193,11 @@ rows! {
     row("ULDC", Kind::Uldc, Whole(0xab9), Integer, &[CONSTANT_ACCESS], &[UDst, Constant]),
     // Global memory.
     row("LDG", Kind::Ldg, Whole(0x981), Integer, LOAD, &[PDst(81, NotTrue), Dst, GLOBAL_UR32, PInverted(64, 67, false), UniformAddress]),
-    row("LDG", Kind::Ldg, Whole(0x381), Integer, LOAD, &[PDst(81, NotTrue), Dst, PLAIN, PInverted(64, 67, false), Hint(Field::new(37, 32))]),
+    row("LDG", Kind::Ldg, Whole(0x381), Integer, LOAD, &[PDst(81, NotTrue), Dst, PLAIN, PInverted(64, 67, false)]),
     row("LD", Kind::Ld, Whole(0x980), Integer, LOAD, &[Dst, GLOBAL_UR32, PInverted(64, 67, false), UniformAddress]),
-    row("LD", Kind::Ld, Whole(0x380), Integer, LOAD, &[Dst, PLAIN, PInverted(64, 67, false), Hint(Field::new(37, 32))]),
     row("STG", Kind::Stg, Whole(0x986), Integer, STORE, &[GLOBAL_UR64, Reg(32), UniformAddress]),
-    row("STG", Kind::Stg, Whole(0x386), Integer, STORE, &[PLAIN, Reg(32), Hint(Field::new(69, 64))]),
-    row("ST", Kind::St, Whole(0x385), Integer, STORE, &[PLAIN, Reg(32), Hint(Field::new(69, 64))]),
+    row("STG", Kind::Stg, Whole(0x386), Integer, STORE, &[PLAIN, Reg(32)]),
+    row("ST", Kind::St, Whole(0x385), Integer, STORE, &[PLAIN, Reg(64)]),
     row("ST", Kind::St, Whole(0x985), Integer, STORE, &[GLOBAL_UR64, Reg(32), UniformAddress]),
     only(Sm87, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
     only(Sm90, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
@@ -217,13 +218,13 @@ rows! {
     // Shared and local memory.
     row("LDS", Kind::Lds, Whole(0x984), Integer, &[ACCESS], &[Dst, Window { ur: Some(32), scaled: true }]),
     row("STS", Kind::Sts, Whole(0x388), Integer, &[ACCESS], &[SHARED, Reg(32)]),
-    row("STS", Kind::Sts, Whole(0x988), Integer, &[ACCESS], &[Window { ur: Some(64), scaled: true }, Reg(32)]),
+    row("STS", Kind::Sts, Whole(0x988), Integer, &[ACCESS], &[Window { ur: Some(64), scaled: true }, Reg(32), ones(91, 91)]),
     row("LDL", Kind::Ldl, Whole(0x983), Integer, &[EVICTION, ACCESS], &[Dst, Window { ur: Some(32), scaled: false }]),
     row("STL", Kind::Stl, Whole(0x387), Integer, &[EVICTION, ACCESS], &[Window { ur: None, scaled: false }, Reg(32)]),
     row("ATOMS", Kind::Atoms, Whole(0x38c), Integer, &[ATOM_OP, ATOMS_TYPE], &[Dst, SHARED, Reg(32)]),
-    row("ATOMS", Kind::Atoms, Whole(0x98c), Integer, &[ATOM_OP, ATOMS_TYPE], &[Dst, Window { ur: Some(64), scaled: true }, Reg(32)]),
-    only(Sm87, row("ATOMS.POPC.INC.32", Kind::AtomsCount, Whole(0xf8c), Integer, &[], &[Dst, Window { ur: Some(64), scaled: true }, Fixed(Field::new(90, 87), 10)])),
-    only(Sm90, row("ATOMS.POPC.INC.32", Kind::AtomsCount, Whole(0xf8c), Integer, &[], &[Dst, Window { ur: Some(64), scaled: true }, Fixed(Field::new(90, 87), 11)])),
+    row("ATOMS", Kind::Atoms, Whole(0x98c), Integer, &[ATOM_OP, ATOMS_TYPE], &[Dst, Window { ur: Some(64), scaled: true }, Reg(32), ones(91, 91)]),
+    only(Sm87, row("ATOMS.POPC.INC.32", Kind::AtomsCount, Whole(0xf8c), Integer, &[], &[Dst, Window { ur: Some(64), scaled: true }, Fixed(Field::new(90, 87), 10), ones(91, 91)])),
+    only(Sm90, row("ATOMS.POPC.INC.32", Kind::AtomsCount, Whole(0xf8c), Integer, &[], &[Dst, Window { ur: Some(64), scaled: true }, Fixed(Field::new(90, 87), 11), ones(91, 91)])),
     row("ATOMS", Kind::AtomsCas, Whole(0x38d), Integer, &[SHARED_CAS_KIND, CAS_TYPE], &[Dst, SHARED, Reg(32), Reg(64)]),
     // Order and waiting.
     row("MEMBAR", Kind::Membar, Whole(0x992), Integer, &[FENCE, FENCE_SCOPE], &[]),
