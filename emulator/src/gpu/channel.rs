@@ -2,6 +2,7 @@
 //! yet to do.
 
 use std::collections::VecDeque;
+use std::num::NonZero;
 use std::sync::LazyLock;
 
 use hw_defs::c76f;
@@ -42,6 +43,8 @@ pub(super) struct Bus<'a> {
     pub(super) classes: &'a [u32],
     /// What keeps stores from being seen at once, if that is modelled.
     pub(super) visibility: Option<&'a mut Visibility>,
+    /// How many threads a grid may run on.
+    pub(super) threads: NonZero<usize>,
     /// With it, engines run behind the host engine.
     pub(super) shaker: Option<&'a mut Shaker>,
 }

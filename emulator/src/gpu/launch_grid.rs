@@ -1,11 +1,14 @@
 //! A grid that runs: its blocks, a few at a time, piece by piece.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::num::NonZero;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
 
 use self_cell::self_cell;
 
 use super::channel::Bus;
+use super::clock::Clock;
 use super::compute::Setup;
 use super::fault::{Fault, FaultCause, WarpError};
 use super::mmu::{Kind, Space};
@@ -16,6 +19,11 @@ use crate::sm::{self, Block, FaultKind, GlobalMemory, MemoryFault, Order, Outcom
 /// Warp instructions that a kernel runs before the host engine, other channels, and whoever waits
 /// for the machine have their turn: about a millisecond.
 const SLICE: u64 = 1 << 16;
+/// The first slice of a grid, on one thread: what ends in it is not worth waking others for, which takes
+/// some tens of microseconds.
+const FIRST_SLICE: u64 = 1 << 14;
+/// A slice on several threads, each: what it costs to start them must not matter.
+const SHARED_SLICE: u64 = 1 << 17;
 /// What starting a warp costs, in instructions, so that grids of empty blocks end a slice too.
 const WARP_START: u64 = 64;
 
@@ -56,6 +64,8 @@ pub(super) struct Grid {
     /// Blocks that have started and not ended: as on hardware others start meanwhile, so that a
     /// block may wait for its neighbours.
     resident: VecDeque<Resident>,
+    /// Whether it has had a slice.
+    begun: bool,
 }
 
 /// How far a grid got.
@@ -112,53 +122,135 @@ impl Grid {
         let banks = Banks::new(banks, |banks| banks.iter().map(Vec::as_slice).collect());
         let blocks = descriptor.grid.iter().map(|n| u64::from(*n)).product();
         let fixed = Arc::new(Fixed { program, banks });
-        Ok(Grid { descriptor, setup, fixed, next: 0, blocks, resident: VecDeque::new() })
+        Ok(Grid {
+            descriptor,
+            setup,
+            fixed,
+            next: 0,
+            blocks,
+            resident: VecDeque::new(),
+            begun: false,
+        })
     }
 
     /// Runs a slice.
     pub(super) fn run(&mut self, bus: &mut Bus) -> Result<Ran, Fault> {
-        let limit = bus.shaker.as_mut().map_or(SLICE, |shaker| 1 + u64::from(shaker.below(2048)));
+        let left = self.blocks - self.next + self.resident.len() as u64;
+        // Caches know one multiprocessor at a time.
+        let threads = match bus.visibility {
+            None => (bus.threads.get() as u64).min(left) as usize,
+            Some(_) => 1,
+        };
+        let first = !std::mem::replace(&mut self.begun, true);
+        let spent = match (bus.shaker.is_some(), first) {
+            (true, _) => self.run_shaken(bus),
+            (false, true) => self.run_here(bus, FIRST_SLICE),
+            (false, false) if threads > 1 => self.run_together(bus, threads),
+            (false, false) => self.run_here(bus, SLICE),
+        };
+        let spent = spent.map_err(|fault| explain(bus.space, &self.descriptor, &fault))?;
+        let all_started = self.next == self.blocks;
+        Ok(Ran { spent, all_started, done: all_started && self.resident.is_empty() })
+    }
+
+    /// A slice in an order that the seed decides.
+    fn run_shaken(&mut self, bus: &mut Bus) -> Result<u64, Box<sm::Fault>> {
+        let below = |bus: &mut Bus, limit| {
+            bus.shaker.as_mut().map_or(0, |shaker| u64::from(shaker.below(limit)))
+        };
+        let limit = 1 + below(bus, 2048);
         let mut spent = 0;
-        // Who has had a turn without coming to an end makes room for another one.
         let room = self.resident.len() < self.descriptor.resident as usize;
-        if room && self.next < self.blocks && bus.shaker.as_mut().is_none_or(|s| s.below(2) == 0) {
-            spent += self.start(bus);
-        }
+        let mut start = room && self.next < self.blocks && below(bus, 2) == 0;
         while spent < limit {
-            if self.resident.is_empty() {
-                if self.next == self.blocks {
-                    break;
-                }
-                spent += self.start(bus);
+            if start || self.resident.is_empty() && self.next < self.blocks {
+                start = false;
+                let seed = below(bus, u32::MAX);
+                spent += self.start(bus.clock, Order::Seeded(seed));
             }
-            if let Some(shaker) = &mut bus.shaker {
-                let chosen = shaker.below(self.resident.len() as u32);
-                self.resident.rotate_left(chosen as usize);
-            }
+            let chosen = below(bus, self.resident.len() as u32);
+            self.resident.rotate_left(chosen as usize);
             let Some(mut block) = self.resident.pop_front() else { break };
-            let budget = limit.saturating_sub(spent).max(1);
-            let (outcome, ran) = block.with_dependent_mut(|_, block| {
-                let before = block.instructions();
-                let outcome = match bus.visibility.as_deref_mut() {
-                    None => block.run(bus.space, budget),
-                    visibility => {
-                        let at = (bus.space_id, bus.space);
-                        block.run(&Watched::new(at, block.sm(), visibility), budget)
-                    }
-                };
-                (outcome, block.instructions() - before)
-            });
+            let (outcome, ran) = turn(&mut block, bus, limit.saturating_sub(spent).max(1));
             spent += ran;
             match outcome {
                 Outcome::Done => {}
                 Outcome::Budget => self.resident.push_back(block),
-                Outcome::Fault(fault) => {
-                    return Err(explain(bus.space, &self.descriptor, &fault));
-                }
+                Outcome::Fault(fault) => return Err(fault),
             }
         }
-        let all_started = self.next == self.blocks;
-        Ok(Ran { spent, all_started, done: all_started && self.resident.is_empty() })
+        Ok(spent)
+    }
+
+    /// A slice on this thread, block after block.
+    fn run_here(&mut self, bus: &mut Bus, limit: u64) -> Result<u64, Box<sm::Fault>> {
+        let mut spent = self.make_room(bus.clock);
+        while spent < limit {
+            let Some((mut block, cost)) = self.take(bus.clock) else { break };
+            let (outcome, ran) = turn(&mut block, bus, limit.saturating_sub(spent + cost).max(1));
+            spent += cost + ran;
+            match outcome {
+                Outcome::Done => {}
+                Outcome::Budget => self.resident.push_back(block),
+                Outcome::Fault(fault) => return Err(fault),
+            }
+        }
+        Ok(spent)
+    }
+
+    /// A slice on several threads, this one among them: each takes a block when it has done with one. The
+    /// instructions of the thread that ran most.
+    fn run_together(&mut self, bus: &Bus, threads: usize) -> Result<u64, Box<sm::Fault>> {
+        self.make_room(bus.clock);
+        let (space, clock) = (bus.space, bus.clock);
+        let turns = Mutex::new(Turns { grid: self, fault: None });
+        let work = || {
+            let mut spent = 0;
+            while spent < SHARED_SLICE {
+                let Some((mut block, cost)) = lock(&turns).take(clock) else { break };
+                let (outcome, ran) =
+                    run_block(&mut block, space, SHARED_SLICE.saturating_sub(spent + cost).max(1));
+                spent += cost + ran;
+                match outcome {
+                    Outcome::Done => {}
+                    Outcome::Budget => lock(&turns).grid.resident.push_back(block),
+                    Outcome::Fault(fault) => lock(&turns).fail(fault),
+                }
+            }
+            spent
+        };
+        let spent = thread::scope(|scope| {
+            // Where there are no threads to be had, this one does all the work.
+            let start = || thread::Builder::new().name("orin-gpu".into()).spawn_scoped(scope, work);
+            let others: Vec<_> = (1..threads).map_while(|_| start().ok()).collect();
+            let own = work();
+            let join = |other: thread::ScopedJoinHandle<'_, u64>| {
+                other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            };
+            others.into_iter().map(join).fold(own, u64::max)
+        });
+        match turns.into_inner().unwrap_or_else(PoisonError::into_inner).fault {
+            Some(fault) => Err(fault),
+            None => Ok(spent),
+        }
+    }
+
+    /// Who has had a turn without coming to an end makes room for another one.
+    fn make_room(&mut self, clock: &Clock) -> u64 {
+        let room = self.resident.len() < self.descriptor.resident as usize;
+        match room && self.next < self.blocks {
+            true => self.start(clock, Order::Plain),
+            false => 0,
+        }
+    }
+
+    /// The block whose turn it is, and what it cost to start it.
+    fn take(&mut self, clock: &Clock) -> Option<(Resident, u64)> {
+        let mut cost = 0;
+        if self.resident.is_empty() && self.next < self.blocks {
+            cost = self.start(clock, Order::Plain);
+        }
+        Some((self.resident.pop_front()?, cost))
     }
 
     /// Tells memory that the grid has ended.
@@ -177,18 +269,14 @@ impl Grid {
     }
 
     /// Starts the next block, first in line; what that costs.
-    fn start(&mut self, bus: &mut Bus) -> u64 {
+    fn start(&mut self, clock: &Clock, order: Order) -> u64 {
         let Descriptor { grid, block, .. } = self.descriptor;
         let (width, height) = (u64::from(grid[0]), u64::from(grid[1]));
         let [x, y, z] = [self.next % width, self.next / width % height, self.next / width / height];
         let sm = multiprocessor(&self.descriptor, self.next);
         self.next += 1;
-        let order = match &mut bus.shaker {
-            Some(shaker) => Order::Seeded(shaker.below(u32::MAX).into()),
-            None => Order::Plain,
-        };
         let descriptor = &self.descriptor;
-        let (setup, time_ns) = (&self.setup, bus.clock.now());
+        let (setup, time_ns) = (&self.setup, clock.now());
         let started = Resident::new(self.fixed.clone(), |fixed| {
             let launch = sm::Launch {
                 grid,
@@ -211,6 +299,68 @@ impl Grid {
         self.resident.push_front(started);
         WARP_START * u64::from(block.iter().product::<u32>().div_ceil(32))
     }
+}
+
+/// What threads that run one grid share.
+struct Turns<'a> {
+    grid: &'a mut Grid,
+    /// That of the first of the blocks that have died.
+    fault: Option<Box<sm::Fault>>,
+}
+
+impl Turns<'_> {
+    /// The next block. Once one is dead, only those that may have died before it go on: whichever
+    /// thread was faster, the same block is to blame.
+    fn take(&mut self, clock: &Clock) -> Option<(Resident, u64)> {
+        let Some(fault) = &self.fault else { return self.grid.take(clock) };
+        let dead = place(fault.block);
+        let resident = &mut self.grid.resident;
+        let at = resident
+            .iter()
+            .position(|block| block.with_dependent(|_, block| place(block.index()) < dead))?;
+        Some((resident.remove(at)?, 0))
+    }
+
+    fn fail(&mut self, fault: Box<sm::Fault>) {
+        if self.fault.as_ref().is_none_or(|known| place(fault.block) < place(known.block)) {
+            self.fault = Some(fault);
+        }
+    }
+}
+
+/// What blocks are sorted by: x runs fastest.
+fn place([x, y, z]: [u32; 3]) -> [u32; 3] {
+    [z, y, x]
+}
+
+/// A thread that panics holds no lock, and its panic goes on in the thread that started it.
+fn lock<'a, 'b>(turns: &'b Mutex<Turns<'a>>) -> MutexGuard<'b, Turns<'a>> {
+    turns.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Lets a block run, through caches if they are modelled; how that ended, and how many instructions that
+/// were.
+fn turn(block: &mut Resident, bus: &mut Bus, budget: u64) -> (Outcome, u64) {
+    match bus.visibility.as_deref_mut() {
+        None => run_block(block, bus.space, budget),
+        visibility => {
+            let sm = block.with_dependent(|_, block| block.sm());
+            let memory = Watched::new((bus.space_id, bus.space), sm, visibility);
+            run_block(block, &memory, budget)
+        }
+    }
+}
+
+fn run_block(block: &mut Resident, memory: &dyn GlobalMemory, budget: u64) -> (Outcome, u64) {
+    block.with_dependent_mut(|_, block| {
+        let before = block.instructions();
+        (block.run(memory, budget), block.instructions() - before)
+    })
+}
+
+/// How many threads run grids unless somebody says otherwise: as many as the machine has processors.
+pub(super) fn processors() -> NonZero<usize> {
+    thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
 }
 
 /// Bytes at `va`, wherever mappings meet.

@@ -1,8 +1,8 @@
 //! Address spaces: which bytes of which memory a GPU address means.
 
-use std::cell::Cell;
 use std::fmt::{self, Display};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 
 use crate::memory::Memory;
 
@@ -113,7 +113,7 @@ pub(crate) struct Space {
     /// Sorted by address, none overlapping.
     mappings: Vec<Mapping>,
     /// The mapping that the last access fell into: the next one mostly falls there too.
-    last: Cell<usize>,
+    last: AtomicUsize,
 }
 
 impl Space {
@@ -154,7 +154,7 @@ impl Space {
     /// The bytes at `va`: `len` of them, or fewer where the mapping ends.
     #[inline]
     pub(crate) fn span(&self, va: u64, len: u64, kind: Kind) -> Result<Span<'_>, MmuFault> {
-        let mapping = match self.mappings.get(self.last.get()) {
+        let mapping = match self.mappings.get(self.last.load(Relaxed)) {
             Some(mapping) if mapping.start <= va && va < mapping.end => mapping,
             _ => self.find(va, kind)?,
         };
@@ -181,7 +181,7 @@ impl Space {
         let after = self.mappings.partition_point(|mapping| mapping.start <= va);
         let below = after.checked_sub(1).map(|at| &self.mappings[at]);
         if let Some(mapping) = below.filter(|mapping| va < mapping.end) {
-            self.last.set(after - 1);
+            self.last.store(after - 1, Relaxed);
             return Ok(mapping);
         }
         let reason = if va >> ADDRESS_BITS != 0 {

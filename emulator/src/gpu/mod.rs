@@ -5,6 +5,7 @@
 //! execute, [`Gpu::take_events`] says whom to wake and what went wrong.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::num::NonZero;
 use std::sync::Arc;
 use std::sync::atomic::{Ordering, fence};
 
@@ -121,6 +122,7 @@ pub struct Gpu {
     visibility: Option<Visibility>,
     /// By TSG: what stopped the kernel that it died of.
     warp_errors: BTreeMap<u32, WarpError>,
+    threads: NonZero<usize>,
     shaker: Option<Shaker>,
 }
 
@@ -155,6 +157,7 @@ impl Gpu {
             notifiers_lost: false,
             visibility: None,
             warp_errors: BTreeMap::new(),
+            threads: launch_grid::processors(),
             shaker: None,
         }
     }
@@ -171,6 +174,12 @@ impl Gpu {
     /// they compute is the same, unless something is missing.
     pub fn model_caches(&mut self) {
         self.visibility.get_or_insert_default();
+    }
+
+    /// On how many threads the blocks of a grid run; on as many as the machine has processors unless this
+    /// is called. With a seed, or with caches modelled, it is always one.
+    pub fn set_threads(&mut self, threads: NonZero<usize>) {
+        self.threads = threads;
     }
 
     /// A new, empty address space.
@@ -337,6 +346,7 @@ impl Gpu {
             channel: id,
             classes: binding.map_or(&[], |binding| &binding.classes),
             visibility: self.visibility.as_mut(),
+            threads: self.threads,
             shaker: self.shaker.as_mut(),
         };
         let mut used = 0;

@@ -19,6 +19,7 @@ mod orderings;
 mod schedule;
 mod semaphores;
 mod stage;
+mod threads;
 mod visibility;
 
 const RING_VA: u64 = 0xff_0000_0000;

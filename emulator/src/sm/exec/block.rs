@@ -173,6 +173,11 @@ impl<'a> Block<'a> {
         self.launch.sm
     }
 
+    /// Which block of the grid it is.
+    pub fn index(&self) -> [u32; 3] {
+        self.launch.index
+    }
+
     /// How many warp instructions have run.
     pub fn instructions(&self) -> u64 {
         self.clock
