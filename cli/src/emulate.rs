@@ -3,6 +3,7 @@
 use std::ffi::OsString;
 use std::fmt::{self, Display, Formatter};
 use std::io::ErrorKind;
+use std::num::NonZero;
 use std::os::unix::process::ExitStatusExt;
 use std::process::ExitStatus;
 
@@ -40,6 +41,9 @@ pub(crate) struct Emulate {
     /// Let engines, blocks and warps take turns in an order that this number decides
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
+    /// How many threads run the blocks of a kernel: as many as there are processors unless given
+    #[arg(long, value_name = "N")]
+    threads: Option<NonZero<usize>>,
     /// List the boards that there are
     #[arg(long, exclusive = true)]
     list_boards: bool,
@@ -93,8 +97,8 @@ impl Emulate {
         // SAFETY: no other thread runs yet that could read the environment meanwhile.
         unsafe { std::env::set_var(crate::EMULATED, profile.name) };
         let inject = Injector::new(self.inject);
-        let Emulate { log, caches, seed, .. } = self;
-        let options = Options { profile, inject, log, caches, seed, ..Options::default() };
+        let Emulate { log, caches, seed, threads, .. } = self;
+        let options = Options { profile, inject, log, caches, seed, threads, ..Options::default() };
         match launch(options, program, args) {
             Ok(status) => forwarded(status),
             Err(error) => {

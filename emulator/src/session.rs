@@ -4,6 +4,7 @@ use std::error::Error;
 use std::fmt;
 use std::fs::OpenOptions;
 use std::io;
+use std::num::NonZero;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -30,6 +31,8 @@ pub struct Options {
     pub caches: bool,
     /// Let engines, channels, blocks and warps take turns in an order that this seed decides.
     pub seed: Option<u64>,
+    /// On how many threads the blocks of a kernel run; as many as the machine has processors if not said.
+    pub threads: Option<NonZero<usize>>,
 }
 
 /// A software Orin that runs.

@@ -125,13 +125,16 @@ impl Front {
     /// Starts the threads, which then wait for a filter.
     fn start(options: Options, place: Place) -> Result<Front, Unavailable> {
         program::check_access().map_err(Unavailable::memory)?;
-        let Options { profile, inject, log, quiet_faults, caches, seed } = options;
+        let Options { profile, inject, log, quiet_faults, caches, seed, threads } = options;
         let mut gpu = Gpu::new();
         if caches {
             gpu.model_caches();
         }
         if let Some(seed) = seed {
             gpu.shake(seed);
+        }
+        if let Some(threads) = threads {
+            gpu.set_threads(threads);
         }
         let nodes = Nodes::new(profile, inject);
         let machine = Machine { nodes, gpu, doorbells: Doorbells::default() };
