@@ -93,6 +93,6 @@ pub use error::{Access, Error, Fault, FaultKind, Result};
 pub use memory::{Buffer, Element, View};
 pub use module::{Dim, Kernel, Launch, Module};
 pub use queue::{
-    Commands, LaunchSlot, Place, Queue, Recorder, Recording, Shape, Signal, Slot, Value,
+    Commands, LaunchSlot, Node, Place, Queue, Recorder, Recording, Shape, Signal, Slot, Value,
 };
 pub use signal::{Ticket, Timeline, WaitPolicy};

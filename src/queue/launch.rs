@@ -81,10 +81,15 @@ impl<'a> Prepared<'a> {
         place_bank(&mut self.descriptor, va, self.kernel.inner.bank0_words());
     }
 
-    /// Makes the launch one that another starts: its code waits for that one, first of all or where
-    /// it chooses to.
+    /// Where the code begins when another launch starts this one: it waits for that one, first of all
+    /// or where it chooses to.
+    pub(crate) fn waiting_entry(&self) -> Option<GpuVa> {
+        self.kernel.inner.waiting_entry.filter(|_| !self.shape.launch.early)
+    }
+
+    /// Makes the launch one that another starts.
     pub(crate) fn follow(&mut self) {
-        if let Some(entry) = self.kernel.inner.waiting_entry.filter(|_| !self.shape.launch.early) {
+        if let Some(entry) = self.waiting_entry() {
             self.descriptor.enter(entry);
         }
     }

@@ -4,6 +4,7 @@ mod chain;
 mod commands;
 mod copier;
 mod encode;
+mod graph;
 mod launch;
 mod recording;
 mod ring;
@@ -14,6 +15,7 @@ use std::sync::Arc;
 
 pub use commands::{Commands, LaunchSlot, Place, Shape, Signal, Slot, Value};
 pub(crate) use encode::Operand;
+pub use graph::Node;
 pub use recording::{Recorder, Recording};
 
 use crate::addr::GpuVa;

@@ -12,10 +12,12 @@ use super::chain::Group;
 use super::commands::{Commands, Keep, LaunchSlot, Link, Owner, Shape, Signal, Slot, Target};
 use super::copier::Copier;
 use super::encode::{self, Half, Operand, Sink};
+use super::graph::{Graph, Node};
 use super::launch::{DESCRIPTOR_BYTES, Prepared, place_bank};
 use super::shape::{Place, ShapeUse, ShapeWords};
 use crate::addr::GpuVa;
-use crate::driver::Memory;
+use crate::args::Arg;
+use crate::driver::{Engine, Memory};
 use crate::error::{Error, Result};
 use crate::memory::names::of_recording;
 use crate::memory::{Block, Heap, Progress, View, Word};
@@ -40,6 +42,7 @@ pub struct Recorder {
     launches: Vec<Launched>,
     links: Vec<RecordedLink>,
     shapes: Vec<Vec<ShapeUse>>,
+    graph: Graph<Launched>,
     /// Whether the last command is a launch that another can be chained to.
     chained: bool,
     group: Group,
@@ -53,11 +56,13 @@ struct Patched {
 }
 
 /// A launch, but for where it lies.
-struct Launched {
+pub(super) struct Launched {
     descriptor: Descriptor,
     bank: Vec<u32>,
     bytes: u64,
     code: GpuVa,
+    /// Where it enters its code when another launch starts it.
+    waiting: Option<GpuVa>,
     /// Where among the commands the host launches it; else the launch before does.
     by_host: Option<usize>,
     /// Fields of the descriptor that slots fill.
@@ -131,6 +136,7 @@ impl Recorder {
             launches: Vec::new(),
             links: Vec::new(),
             shapes: Vec::new(),
+            graph: Graph::default(),
             chained: false,
             group: Group::None,
             copier,
@@ -201,6 +207,7 @@ impl Recorder {
 
     /// Lays the commands out in memory that the GPU reads.
     pub fn finish(mut self) -> Result<Recording> {
+        self.end_graph();
         // A slot of its own: the payload that stands for each replay's submission.
         let submission: Slot<u64> = self.slot(0, 0, Keep::Nothing)?;
         let timeline = self.queue.gpu();
@@ -261,6 +268,136 @@ impl Recorder {
             keep: self.keep,
             block,
         })
+    }
+
+    /// A launch in words, but for how it is started.
+    pub(super) fn prepare(&mut self, prepared: Prepared<'_>) -> Result<Launched> {
+        if prepared.slot_owners().any(|recording| recording != self.id) {
+            return Err(Error::request("the slot belongs to another recording"));
+        }
+        let kernel = &prepared.kernel.inner;
+        let mut bank = vec![0; kernel.bank0_words()];
+        prepared.write_bank(&mut |offset, word| bank[offset as usize / 4] = word);
+        let mut args = Vec::new();
+        for arg in prepared.slot_args() {
+            args.push((arg.at as usize / 4, Half::Low, arg.operand));
+            if arg.bytes == 8 {
+                args.push((arg.at as usize / 4 + 1, Half::High, arg.operand));
+            }
+        }
+        let mut words = Patched { descriptor: Vec::new(), bank: args };
+        self.use_shape(prepared.kernel, prepared.shape, &mut words)?;
+        self.keep.extend(prepared.owners().filter_map(Keep::owner));
+        Ok(Launched {
+            bytes: prepared.bytes(),
+            code: kernel.code.start(),
+            waiting: prepared.waiting_entry(),
+            local_bytes: kernel.local_bytes,
+            early: prepared.shape.launch.early,
+            descriptor: prepared.descriptor,
+            bank,
+            by_host: None,
+            fields: Vec::new(),
+            words,
+            released: false,
+        })
+    }
+
+    /// Has a launch run after everything so far, or beside the others of its group.
+    fn place(&mut self, mut launched: Launched) {
+        if self.chained {
+            if let Some(entry) = launched.waiting {
+                launched.descriptor.enter(entry);
+            }
+        } else {
+            if self.launches.is_empty() {
+                let mut prologue = Vec::new();
+                let mut none = Vec::new();
+                let mut sink = Recorded { words: &mut prologue, patches: &mut none };
+                encode::wait_for_engine(&mut sink);
+                debug_assert_eq!(prologue.len(), PROLOGUE as usize);
+                self.words.splice(0..0, prologue);
+                for patch in &mut self.patches {
+                    patch.at += PROLOGUE;
+                }
+            } else if self.group != Group::Goes {
+                encode::wait_for_engine(&mut self.sink());
+            }
+            launched.by_host = Some(self.words.len());
+            encode::launch(&mut self.sink(), 0);
+        }
+        self.launches.push(launched);
+        self.chained = self.group == Group::None;
+        self.group = self.group.goes_on();
+    }
+
+    /// Lays out the launches of a graph that has come to its end: step by step, those of one step as a
+    /// group, and a launch alone in its step chained to the one before where that was alone too.
+    fn end_graph(&mut self) {
+        for mut step in self.graph.end() {
+            let alone = step.len() == 1;
+            if !alone {
+                self.group = Group::Begins;
+                self.chained = false;
+            }
+            step.drain(..).for_each(|launched| self.place(launched));
+            if !alone {
+                self.group = Group::None;
+                self.chained = false;
+            }
+        }
+    }
+
+    fn sink(&mut self) -> Recorded<'_> {
+        // The host goes on while kernels run, so none can be chained across this command.
+        self.chained = false;
+        Recorded { words: &mut self.words, patches: &mut self.patches }
+    }
+
+    /// Records a launch that waits for the launches `after`, and else for nothing of the graph that
+    /// they make: launches recorded like this one behind the other, with no other command between
+    /// them. A graph begins when everything before it has finished, and what comes after it waits
+    /// for all of it.
+    ///
+    /// The GPU gets a graph step by step: a launch is in the step after the last of those it waits
+    /// for, and the launches of one step may overlap.
+    ///
+    /// ```no_run
+    /// # use doorbell::*;
+    /// # fn all(queue: &mut Queue, k: &[Kernel], out: &Buffer<f32>) -> Result<Recording> {
+    /// let (mut recorder, one) = (queue.record(), Launch::new(1, 32));
+    /// // SAFETY: the kernels write different parts of `out`.
+    /// unsafe {
+    ///     let first = recorder.exec_after(&k[0], &one, &args![out], &[])?;
+    ///     let left = recorder.exec_after(&k[1], &one, &args![out], &[first])?;
+    ///     let right = recorder.exec_after(&k[2], &one, &args![out], &[first])?;
+    ///     recorder.exec_after(&k[3], &one, &args![out], &[left, right])?;
+    /// }
+    /// recorder.finish()
+    /// # }
+    /// ```
+    ///
+    /// # Safety
+    /// As for [`Commands::exec`]; and kernels that do not wait for each other do not write what the
+    /// other uses.
+    pub unsafe fn exec_after(
+        &mut self,
+        kernel: &Kernel,
+        launch: impl Into<Shape>,
+        args: &[Arg<'_>],
+        after: &[Node],
+    ) -> Result<Node> {
+        if self.setup.engine != Engine::Compute {
+            return Err(Error::request("a copy queue cannot run kernels: use a compute queue"));
+        }
+        if self.group != Group::None {
+            return Err(Error::request(
+                "the launches of a group wait for nothing in it: record a graph outside of groups",
+            ));
+        }
+        let step = self.graph.step_after(self.id, after)?;
+        let launched = self.prepare(Prepared::new(kernel, launch.into(), args)?)?;
+        Ok(self.graph.add(self.id, step, launched))
     }
 
     /// Has the last launch release a timeline, unless it releases one already.
@@ -361,61 +498,14 @@ impl Target for Recorder {
     }
 
     fn room(&mut self) -> Result<Recorded<'_>> {
-        // The host goes on while kernels run, so none can be chained across this command.
-        self.chained = false;
-        Ok(Recorded { words: &mut self.words, patches: &mut self.patches })
+        self.end_graph();
+        Ok(self.sink())
     }
 
-    fn launch(&mut self, mut prepared: Prepared<'_>) -> Result<()> {
-        if prepared.slot_owners().any(|recording| recording != self.id) {
-            return Err(Error::request("the slot belongs to another recording"));
-        }
-        let mut by_host = None;
-        if self.chained {
-            prepared.follow();
-        } else {
-            if self.launches.is_empty() {
-                let mut prologue = Vec::new();
-                let mut none = Vec::new();
-                let mut sink = Recorded { words: &mut prologue, patches: &mut none };
-                encode::wait_for_engine(&mut sink);
-                debug_assert_eq!(prologue.len(), PROLOGUE as usize);
-                self.words.splice(0..0, prologue);
-                for patch in &mut self.patches {
-                    patch.at += PROLOGUE;
-                }
-            } else if self.group != Group::Goes {
-                encode::wait_for_engine(&mut self.room()?);
-            }
-            by_host = Some(self.words.len());
-            encode::launch(&mut self.room()?, 0);
-        }
-        let mut bank = vec![0; prepared.kernel.inner.bank0_words()];
-        prepared.write_bank(&mut |offset, word| bank[offset as usize / 4] = word);
-        let mut args = Vec::new();
-        for arg in prepared.slot_args() {
-            args.push((arg.at as usize / 4, Half::Low, arg.operand));
-            if arg.bytes == 8 {
-                args.push((arg.at as usize / 4 + 1, Half::High, arg.operand));
-            }
-        }
-        let mut words = Patched { descriptor: Vec::new(), bank: args };
-        self.use_shape(prepared.kernel, prepared.shape, &mut words)?;
-        self.keep.extend(prepared.owners().filter_map(Keep::owner));
-        self.launches.push(Launched {
-            bytes: prepared.bytes(),
-            code: prepared.kernel.inner.code.start(),
-            local_bytes: prepared.kernel.inner.local_bytes,
-            early: prepared.shape.launch.early,
-            descriptor: prepared.descriptor,
-            bank,
-            by_host,
-            fields: Vec::new(),
-            words,
-            released: false,
-        });
-        self.chained = self.group == Group::None;
-        self.group = self.group.goes_on();
+    fn launch(&mut self, prepared: Prepared<'_>) -> Result<()> {
+        self.end_graph();
+        let launched = self.prepare(prepared)?;
+        self.place(launched);
         Ok(())
     }
 
@@ -424,11 +514,13 @@ impl Target for Recorder {
     }
 
     fn concurrent(&mut self, on: bool) {
+        self.end_graph();
         self.group = if on { Group::Begins } else { Group::None };
         self.chained = false;
     }
 
     fn release(&mut self, timeline: Operand, value: Operand) -> Result<()> {
+        self.end_graph();
         match self.launches.last_mut().filter(|launch| self.chained && !launch.released) {
             Some(launch) => launch.release(timeline, value),
             None => encode::release(&mut self.room()?, timeline, value),

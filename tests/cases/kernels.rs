@@ -1,7 +1,7 @@
 use std::thread;
 use std::time::Duration;
 
-use doorbell::{Commands, Device, Error, Launch, Memory, Module, Result, args};
+use doorbell::{Arg, Commands, Device, Error, Launch, Memory, Module, Result, args};
 
 use super::SOON;
 
@@ -462,5 +462,162 @@ pub fn a_group_runs_together_and_what_follows_waits(device: &Device) -> Result<(
             println!("64 kernels of 20 us took {} ns", ended - began);
         }
     }
+    Ok(())
+}
+
+/// What each of seven `busy_span` kernels of a graph leaves, replayed a few times.
+pub fn a_graph_forks_and_joins(device: &Device) -> Result<()> {
+    const NS: u64 = 50_000;
+    let busy = module!(device, "time")?.kernel("busy_span")?;
+    let mut queue = device.compute_queue()?;
+    let times = device.alloc_in::<u64>(Memory::Host, 3 * 8)?;
+    let one = Launch::new(1, 1);
+    let arguments = |i: usize| Ok::<_, Error>(args![times.slice(3 * i..3 * i + 3)?, NS].to_vec());
+    let mut recorder = queue.record();
+    // A diamond with a longer side, and one that stands alone; then one after the graph.
+    let edges: [(usize, &[usize]); 7] =
+        [(0, &[]), (1, &[0]), (2, &[0]), (3, &[2]), (4, &[1, 3]), (5, &[]), (6, &[4])];
+    let mut nodes = Vec::new();
+    for (i, after) in edges {
+        let after: Vec<_> = after.iter().map(|i| nodes[*i]).collect();
+        // SAFETY: each kernel writes the span that is its own.
+        nodes.push(unsafe { recorder.exec_after(&busy, &one, &arguments(i)?, &after)? });
+    }
+    // SAFETY: as above.
+    unsafe { recorder.exec(&busy, &one, &arguments(7)?)? };
+    // A launch of a graph that has ended may be named; one of another recording may not.
+    let mut other = queue.record();
+    // SAFETY: as above; the last is refused.
+    unsafe {
+        assert!(other.exec_after(&busy, &one, &arguments(0)?, &nodes[..1]).is_err());
+        let error = other
+            .concurrently(|group| group.exec_after(&busy, &one, &arguments(0)?, &[]).map(drop))
+            .map(drop)
+            .expect_err("a group has no order");
+        assert!(error.to_string().contains("group"), "{error}");
+    }
+    let mut recording = recorder.finish()?;
+    for _ in 0..5 {
+        times.write(0, &vec![0; times.len()])?;
+        queue.replay(&mut recording)?.wait(SOON)?;
+        let spans = spans(&times)?;
+        assert!(spans.iter().all(|(began, ended)| 0 < *began && began < ended), "{spans:?}");
+        for (i, after) in edges {
+            for before in after {
+                assert!(spans[i].0 >= spans[*before].1, "{i} began before {before} ended");
+            }
+        }
+        let graph = &spans[..7];
+        assert!(graph.iter().all(|(_, ended)| spans[7].0 >= *ended), "the last one did not wait");
+        if device.info().driver == "nvidia" {
+            let overlap = |a: usize, b: usize| spans[a].0 < spans[b].1 && spans[b].0 < spans[a].1;
+            assert!(overlap(1, 2) && overlap(0, 5), "branches did not overlap: {spans:?}");
+        }
+    }
+    Ok(())
+}
+
+/// Blocks that read each other's shared memory. Only Hopper has clusters.
+pub fn clusters_read_their_neighbours(device: &Device) -> Result<()> {
+    if device.info().sm != 90 {
+        println!("sm_{} has no clusters", device.info().sm);
+        return Ok(());
+    }
+    let cubin: &[u8] = include_bytes!("../../ptx/sm_90/cluster.cubin");
+    let module = Module::load(device, cubin)?;
+    let mut queue = device.compute_queue()?;
+    let out = device.alloc_in::<u32>(Memory::Host, 16)?;
+    let kernel = module.kernel("cluster_of_4")?;
+    // SAFETY: each of the 16 blocks writes one word.
+    unsafe { queue.exec(&kernel, &Launch::new(16, 32), &args![&out])? };
+    queue.submit()?.wait(SOON)?;
+    let expected: Vec<u32> =
+        (0..16).map(|block| (0..4).map(|i| (block / 4 * 4 + i) * 3 + 1).sum()).collect();
+    assert_eq!(out.to_vec()?, expected);
+    let kernel = module.kernel("cluster_of_2_by_2")?;
+    // SAFETY: as above.
+    unsafe { queue.exec(&kernel, &Launch::new((4, 4), 32), &args![&out])? };
+    queue.submit()?.wait(SOON)?;
+    let ranks = [0, 1, 0, 1, 2, 3, 2, 3];
+    assert_eq!(out.to_vec()?, [ranks, ranks].concat());
+    // A grid that is not made of whole clusters is refused.
+    // SAFETY: refused.
+    let refused = unsafe { queue.exec(&kernel, &Launch::new((3, 4), 32), &args![&out]).map(drop) };
+    assert!(refused.expect_err("half a cluster").to_string().contains("clusters"));
+    Ok(())
+}
+
+pub fn parameters_up_to_32_kib(device: &Device) -> Result<()> {
+    let module = module!(device, "parameters")?;
+    let mut queue = device.compute_queue()?;
+    for (name, words) in
+        [("parameters_4k", 1022), ("parameters_6k", 1498), ("parameters_32k", 8189)]
+    {
+        let kernel = module.kernel(name)?;
+        let out = device.alloc_in::<u32>(Memory::Host, words)?;
+        let values: Vec<u32> = (0..words as u32).map(|i| i.wrapping_mul(0x9e37_79b9)).collect();
+        let bytes: Vec<u8> = values.iter().flat_map(|word| word.to_le_bytes()).collect();
+        let launch = Launch::new(words.div_ceil(128) as u32, 128);
+        // SAFETY: the kernel writes as many words as it is given.
+        unsafe { queue.exec(&kernel, &launch, &args![&out, Arg::bytes(&bytes)])? };
+        queue.submit()?.wait(SOON)?;
+        assert_eq!(out.to_vec()?, values, "{name}");
+    }
+    Ok(())
+}
+
+pub fn named_barriers_and_a_bank_of_64_kib(device: &Device) -> Result<()> {
+    let module = module!(device, "shared")?;
+    let mut queue = device.compute_queue()?;
+    let sum = device.alloc_in::<u32>(Memory::Host, 1)?;
+    let (input, out) =
+        (device.alloc_in::<u32>(Memory::Host, 256)?, device.alloc_in::<u32>(Memory::Host, 256)?);
+    input.write(0, &(0..256).collect::<Vec<u32>>())?;
+    let table = device.alloc_in::<u32>(Memory::Host, 16384)?;
+    let read = module!(device, "bank64k")?.kernel("read_bank64k")?;
+    // SAFETY: the kernels write one word, four times 64, and 16384.
+    unsafe {
+        queue.exec(&module.kernel("barrier_relay")?, &Launch::new(1, 512), &args![&sum])?;
+        let pair = module.kernel("barrier_pair")?;
+        queue.exec(&pair, &Launch::new(1, 128), &args![&out, &input, 4u32])?;
+        queue.exec(&read, &Launch::new(64, 256), &args![&table, 16384u32])?;
+    }
+    queue.submit()?.wait(SOON)?;
+    assert_eq!(sum.get(0)?, 120);
+    assert_eq!(out.to_vec()?, (0..256).map(|i| 2 * i).collect::<Vec<u32>>());
+    let expected = (0..16384u32).map(|i| i.wrapping_mul(2_654_435_761).wrapping_add(1));
+    assert_eq!(table.to_vec()?, expected.collect::<Vec<_>>());
+    Ok(())
+}
+
+/// What the front end, the copy engine and another kernel write just before, at the same address.
+pub fn kernels_read_what_engines_wrote(device: &Device) -> Result<()> {
+    let module = module!(device, "word")?;
+    let (write, read) = (module.kernel("write_word")?, module.kernel("copy_word")?);
+    let (mut queue, mut copy) = (device.compute_queue()?, device.copy_queue()?);
+    let word = device.alloc::<u32>(1)?;
+    let from = device.alloc_in::<u32>(Memory::Host, 64)?;
+    let seen = device.alloc_in::<u32>(Memory::Host, 3 * 64)?;
+    from.write(0, &(0..64).map(|i| 3 * i + 1).collect::<Vec<u32>>())?;
+    let one = Launch::new(1, 1);
+    for i in 0..64usize {
+        let at = |part: usize| seen.slice(3 * i + part..3 * i + part + 1);
+        queue.write(&word, 3 * i as u64)?;
+        // SAFETY: the kernels write one word each.
+        unsafe { queue.exec(&read, &one, &args![at(0)?, &word])? };
+        let before = queue.submit()?.detach();
+        copy.wait(before.timeline(), before.value())?.copy(&word, from.slice(i..i + 1)?)?;
+        let copied = copy.submit()?.detach();
+        queue.wait(copied.timeline(), copied.value())?;
+        // SAFETY: as above.
+        unsafe {
+            queue.exec(&read, &one, &args![at(1)?, &word])?;
+            queue.exec(&write, &one, &args![&word, 3 * i as u32 + 2])?;
+            queue.exec(&read, &one, &args![at(2)?, &word])?;
+        }
+        queue.submit()?;
+    }
+    queue.finish()?;
+    assert_eq!(seen.to_vec()?, (0..3 * 64).collect::<Vec<u32>>());
     Ok(())
 }

@@ -1,5 +1,37 @@
 //! What every GPU must do, real or not: plain functions over a device, run on the software Orin
 //! by `tests/emulated.rs` and on real hardware by `tests/hardware.rs`.
+//!
+//! The usual conformance list for hardware command queues, and where each item is:
+//!
+//! | item | case |
+//! |---|---|
+//! | signal; with another timeline and value | `signals::both_queues_signal`, `recorded_signal_changes_timeline_and_value` |
+//! | wait; satisfied late; with another timeline and value | `signals::wait_for_what_has_happened`, `wait_until_the_cpu_signals`, `recorded_wait_changes_timeline_and_value` |
+//! | one kernel; two kernels 100 times | `kernels::vector_add`, `two_kernels_a_hundred_times` |
+//! | grid and block patched; 27 local shapes in one queue | `kernels::recorded_grids_change` |
+//! | copies: small, 64 MiB, beyond 32 bits, patched, patched and long | `copies::small`, `of_64_mib`, `beyond_32_bits`, `recorded_copy_changes_both_sides`, `recorded_long_copy_changes_both_sides` |
+//! | commands moved to device memory | `copies::recording_lies_in_gpu_memory` |
+//! | kernel time, copy bandwidth | `doorbell bench`: measured, not asserted |
+//! | timeline beyond 32 bits; at the wrap | `signals::timeline_passes_32_bits`, `timeline_wraps` |
+//! | small copies of rewritten host bytes; through another buffer; between devices | `copies::host_bytes_rewritten_between_copies`, `through_another_buffer`, `between_two_devices_buffers` |
+//! | memory barrier, before kernels and copies | `copies::cpu_writes_seen_by_each_copy`, `cpu_writes_seen_after_a_barrier` |
+//! | queue writes words; polls bits set and clear | `signals::queue_writes_numbers`, `wait_until_a_bit_is_set`, `wait_until_a_bit_is_clear` |
+//! | CPU buffer mapped into the device | `copies::host_memory_both_ways`; a dma-buf: `tests/faults.rs` |
+//! | the hang report has address and kind | all of `faults` |
+//! | several devices, peer copies, RDMA, cross-device bandwidth | left out: need two GPUs |
+//! | ring, commands and arguments wrap with the GPU far behind | `order::ring_far_ahead_of_the_gpu`, `command_memory_far_ahead_of_the_gpu`, `a_full_ring_times_out_and_loses_nothing` |
+//! | a blocked group lets another work | `order::a_blocked_group_lets_another_work` |
+//! | launches as a diamond; forks and joins | `kernels::a_graph_forks_and_joins` |
+//! | dependence counters, a second dependent, releases 1 and 2, reducing releases | left out: the crate encodes none of them; the software Orin's own tests have them |
+//! | geometry, dynamic shared memory to the limit, named barriers, local memory, banks, 64 KiB bank, clusters, big parameter blocks | `kernels::geometry_as_the_kernel_sees_it`, `dynamic_shared_memory_up_to_the_limit`, `named_barriers_and_a_bank_of_64_kib`, `local_memory_and_recursion`, `constants_globals_and_tables`, `clusters_read_their_neighbours`, `parameters_up_to_32_kib` |
+//! | too much asked for is refused before submission | `kernels::refuse_what_cannot_be_launched` |
+//! | every kind of fault; others undisturbed; infinite loop | all of `faults`; malformed commands cannot be made through the crate: the software Orin's tests have them |
+//! | killed at random moments, set-up included | `tests/killed.rs` |
+//! | replays overlap | `order::replays_overlap`, `more_replays_than_instances` |
+//! | the GPU itself writes what is read next | `order::engine_updates_what_a_queue_waits_for`, `kernels::kernels_read_what_engines_wrote` |
+//! | two processes | `tests/killed.rs`, `doorbell compare` beside CUDA; priorities are left out: the crate has none |
+//! | nothing is mapped inside the windows | `limits::windows_are_never_handed_out` |
+//! | random operations against an oracle | `random::operations_agree_with_a_sequential_oracle` |
 
 mod copies;
 mod faults;
@@ -100,7 +132,12 @@ cases! {
         local_memory_and_recursion
         constants_globals_and_tables
         refuse_what_cannot_be_launched
-        a_group_runs_together_and_what_follows_waits;
+        a_group_runs_together_and_what_follows_waits
+        a_graph_forks_and_joins
+        clusters_read_their_neighbours
+        parameters_up_to_32_kib
+        named_barriers_and_a_bank_of_64_kib
+        kernels_read_what_engines_wrote;
     faults:
         a_read_of_nothing
         a_write_to_nothing
