@@ -27,9 +27,9 @@ pub(crate) struct Timed {
 }
 
 /// Samples that one way takes before it is the next one's turn: whatever drifts hits all alike.
-const BLOCK: u32 = 50;
-/// Of each block, the first few do not count: caches are the other way's then.
-const WARM_UP: u32 = 5;
+pub(crate) const TURN: u32 = 50;
+/// Of each turn, the first few do not count: caches are the other way's then.
+pub(crate) const WARM_UP: u32 = 5;
 
 pub(crate) fn contest(
     what: &str,
@@ -50,10 +50,10 @@ pub(crate) fn contest(
         .collect();
     let mut left = rounds;
     while left > 0 {
-        let block = BLOCK.min(left);
-        left -= block;
+        let turn = TURN.min(left);
+        left -= turn;
         for (how, timed) in &mut all {
-            for i in 0..WARM_UP + block {
+            for i in 0..WARM_UP + turn {
                 interrupt.check()?;
                 let sample = match (*how, &mut sides.rival) {
                     (How::Direct(run), _) => run(&mut sides.direct)?,

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use doorbell::{Buffer, Commands, Engine, Memory, View};
 use serde::Serialize;
 
-use super::contest::Sides;
+use super::contest::{Sides, TURN, WARM_UP};
 use super::cuda::{Address, Cuda, Pinned};
 use crate::bench::{Direct, Histogram, Interrupt, Outcome, SOON, Stop, progress};
 
@@ -107,12 +107,14 @@ pub(crate) fn measure(
             let start = Instant::now();
             let mut samples = 0;
             while samples < rounds && (samples < FEWEST || start.elapsed() < LONGEST) {
-                interrupt.check()?;
-                direct.add(ours.copy(&mut sides.direct, direction, bytes)?);
+                let turn = TURN.min(rounds - samples);
+                samples += turn;
+                let ours = || ours.copy(&mut sides.direct, direction, bytes);
+                take_turn(turn, &mut direct, interrupt, ours)?;
                 if let (Some(theirs), Some(rival)) = (&theirs, &sides.rival) {
-                    cuda.add(theirs.copy(&rival.cuda, direction, bytes)?);
+                    let theirs = || theirs.copy(&rival.cuda, direction, bytes);
+                    take_turn(turn, &mut cuda, interrupt, theirs)?;
                 }
-                samples += 1;
             }
             let (direct_p50, cuda_p50) = (direct.summary().p50, cuda.summary().p50);
             let cuda_p50 = theirs.is_some().then_some(cuda_p50);
@@ -124,6 +126,23 @@ pub(crate) fn measure(
         theirs.free(&rival.cuda)?;
     }
     Ok(rows)
+}
+
+/// One way's turn; the first few of it do not count, for the GPU has to change over.
+fn take_turn(
+    samples: u32,
+    histogram: &mut Histogram,
+    interrupt: &Interrupt,
+    mut copy: impl FnMut() -> Outcome<Duration>,
+) -> Outcome<()> {
+    for i in 0..WARM_UP + samples {
+        interrupt.check()?;
+        let took = copy()?;
+        if i >= WARM_UP {
+            histogram.add(took);
+        }
+    }
+    Ok(())
 }
 
 /// Bytes that differ from their neighbours and from those some power of two away.
