@@ -266,7 +266,7 @@ pub trait Commands: Target + Sized {
     ///
     /// A copy queue does it with a copy engine, beside kernels that run meanwhile. A compute queue
     /// does it with a kernel, in order with its launches. That moves bytes within the memory of a
-    /// desktop or server GPU faster: on an H200 at every size, four times from 16 MiB on. To
+    /// desktop or server GPU faster: on an H200 from 256 KiB on, four times from 16 MiB on. To
     /// and from main memory the copy engine is the better choice.
     fn copy<'a>(
         &mut self,
