@@ -129,7 +129,8 @@ impl Sampling {
     }
 
     fn penalised(&self, logits: &[f32], context: &[u32]) -> Vec<f32> {
-        let mut tamed: Vec<f32> = logits.iter().map(|l| l.max(f32::MIN).min(f32::MAX)).collect();
+        let tame = |l: &f32| if l.is_nan() { f32::MIN } else { l.clamp(f32::MIN, f32::MAX) };
+        let mut tamed: Vec<f32> = logits.iter().map(tame).collect();
         let mut recent = context[context.len().saturating_sub(self.last_n as usize)..].to_vec();
         recent.sort_unstable();
         recent.dedup();
@@ -159,8 +160,8 @@ pub fn rank(logit: f32) -> u32 {
 /// cut off. Right to about three in ten million.
 pub fn weight(z: f32) -> u64 {
     let t = z * std::f32::consts::LOG2_E;
-    // Below, no unit is left. Also catches what is not a number.
-    if !(t >= -40.5) {
+    // Below, no unit is left.
+    if t < -40.5 || t.is_nan() {
         return 0;
     }
     let n = t.round_ties_even();
@@ -170,8 +171,15 @@ pub fn weight(z: f32) -> u64 {
 }
 
 /// ln(2)^k / k! for k from 6 to 0.
-pub const COEFFICIENTS: [f32; 7] =
-    [1.540_353e-4, 1.333_355_8e-3, 9.618_129e-3, 5.550_411e-2, 0.240_226_51, 0.693_147_2, 1.0];
+pub const COEFFICIENTS: [f32; 7] = [
+    1.540_353e-4,
+    1.333_355_8e-3,
+    9.618_129e-3,
+    5.550_411e-2,
+    0.240_226_5,
+    std::f32::consts::LN_2,
+    1.0,
+];
 
 /// The random 64 bits of a position. Nothing is carried from one position to the next, so tokens
 /// are the same however many are made at a time.
@@ -189,5 +197,5 @@ pub fn mix(mut x: u64) -> u64 {
 
 /// The product without loss, moved down.
 fn times(a: u64, b: u64, shift: u32) -> u64 {
-    (u128::from(a) * u128::from(b) >> shift) as u64
+    ((u128::from(a) * u128::from(b)) >> shift) as u64
 }

@@ -1,9 +1,7 @@
 //! Chats laid out as the model was trained to see them.
 
-use std::collections::BTreeMap;
-
 use minijinja::syntax::SyntaxConfig;
-use minijinja::{Environment, Value};
+use minijinja::{Environment, Value, context};
 
 use super::{Tokenizer, python};
 use crate::error::{Error, Result};
@@ -80,24 +78,18 @@ impl ChatTemplate {
     pub fn render(&self, messages: &[Message], thinking: bool) -> Result<String> {
         let messages: Vec<Value> = messages
             .iter()
-            .map(|m| {
-                map([("role", m.role.as_str().into()), ("content", m.content.as_str().into())])
-            })
+            .map(|m| context! { role => m.role.as_str(), content => m.content.as_str() })
             .collect();
-        let context = map([
-            ("messages", messages.into()),
-            ("add_generation_prompt", true.into()),
-            ("enable_thinking", thinking.into()),
-            ("bos_token", self.bos.as_str().into()),
-            ("eos_token", self.eos.as_str().into()),
-        ]);
+        let context = context! {
+            messages,
+            add_generation_prompt => true,
+            enable_thinking => thinking,
+            bos_token => self.bos.as_str(),
+            eos_token => self.eos.as_str(),
+        };
         let template = self.environment.template_from_str(&self.source).map_err(wrong)?;
         template.render(context).map_err(wrong)
     }
-}
-
-fn map<const N: usize>(entries: [(&'static str, Value); N]) -> Value {
-    Value::from(BTreeMap::from(entries))
 }
 
 fn wrong(error: minijinja::Error) -> Error {
@@ -186,7 +178,7 @@ mod tests {
             ),
             ("{{ bos_token + 'a' ~ eos_token }}", "<s>a</s>"),
             ("{% if add_generation_prompt %}\n  yes\n{% endif %}\n", "  yes\n"),
-            ("{{ messages[3] | tojson }}", r#"{"content": "Bye \"you\" <&>", "role": "user"}"#),
+            ("{{ messages[3] | tojson }}", r#"{"role": "user", "content": "Bye \"you\" <&>"}"#),
             ("{{ [1, none, true, 'ä'] | tojson }}", r#"[1, null, true, "ä"]"#),
             ("{{ {'a': [1]} | tojson(indent=2) }}", "{\n  \"a\": [\n    1\n  ]\n}"),
             ("{% for k, v in {'a': 1}.items() %}{{ k }}{{ v }}{% endfor %}", "a1"),
