@@ -148,7 +148,7 @@ impl<'a> Block<'a> {
             .map(|index| {
                 let lanes = (threads - index * 32).min(32);
                 live[index as usize] = (u64::MAX >> (64 - lanes)) as u32;
-                Warp::new(index as u32, live[index as usize], entry as u32)
+                Warp::new(index as u32, live[index as usize], entry as u32, launch.registers)
             })
             .collect();
         Block {
@@ -189,6 +189,7 @@ impl<'a> Block<'a> {
         let mut blocked = 0;
         loop {
             if self.warps.iter().all(|warp| warp.live == 0) {
+                self.warps.drain(..).for_each(Warp::retire);
                 return Outcome::Done;
             }
             if self.clock >= end {

@@ -157,8 +157,7 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             Ok(Flow::Next)
         }
         Op::Special { d, index, wide } => {
-            let low: [u32; 32] = std::array::from_fn(|lane| special(w, e, index, lane));
-            w.write(d, exec, &low);
+            w.write(d, exec, &special_row(w, e, index));
             if wide && d != SINK {
                 // The 64-bit counters have their upper halves in the next special register.
                 let high = match index {
@@ -274,6 +273,25 @@ fn barrier(
         return Ok(Flow::Yield);
     }
     Ok(Flow::Moved)
+}
+
+/// The values of a special register in all lanes: most are the same in each, or follow one another.
+fn special_row(w: &Warp, e: &Shared, index: u8) -> [u32; 32] {
+    let mut row = [0; 32];
+    match index {
+        0x21 if e.launch.block[1..] == [1, 1] => {
+            for lane in 0..32 {
+                row[lane] = w.index * 32 + lane as u32;
+            }
+        }
+        0x00 | 0x20..=0x23 | 0x38..=0x3c => {
+            for lane in 0..32 {
+                row[lane] = special(w, e, index, lane);
+            }
+        }
+        _ => row = [special(w, e, index, 0); 32],
+    }
+    row
 }
 
 /// The value of a special register in one lane.

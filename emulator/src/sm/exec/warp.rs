@@ -1,6 +1,7 @@
 //! The state of one warp: registers, predicates and which lanes are where.
 
 use crate::sm::op::*;
+use std::cell::RefCell;
 
 /// Lanes that run together.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +42,7 @@ pub(crate) struct Waiting {
 #[derive(Debug)]
 pub(crate) struct Warp {
     /// Values by register, then lane; see [`ROWS`].
-    pub(crate) regs: Box<[[u32; 32]; ROWS]>,
+    pub(crate) regs: Registers,
     /// Lane masks by predicate; see [`TRUE`].
     pub(crate) preds: [u32; 9],
     pub(crate) uregs: [u32; 66],
@@ -61,13 +62,38 @@ pub(crate) struct Warp {
     pub(crate) index: u32,
 }
 
+/// The register file of a warp.
+type Registers = Box<[[u32; 32]; ROWS]>;
+
+/// How many register files a thread keeps for the blocks that it runs next.
+const SPARE: usize = 64;
+
+thread_local! {
+    /// Files of warps that have ended: making one anew costs as much as running a hundred instructions,
+    /// most of it for registers that the kernel does not have.
+    static SPARES: RefCell<Vec<Registers>> = const { RefCell::new(Vec::new()) };
+}
+
+/// A file whose first `count` registers are zero. The others cannot be reached: naming one is a fault.
+fn registers(count: u32) -> Registers {
+    match SPARES.with_borrow_mut(Vec::pop) {
+        Some(mut used) => {
+            used[..(count as usize).min(ZERO as usize)].fill([0; 32]);
+            used
+        }
+        None => {
+            let rows = vec![[0u32; 32]; ROWS].into_boxed_slice();
+            rows.try_into().expect("the vector has ROWS rows")
+        }
+    }
+}
+
 impl Warp {
-    pub(crate) fn new(index: u32, live: u32, entry: u32) -> Warp {
-        let regs = vec![[0u32; 32]; ROWS].into_boxed_slice();
+    pub(crate) fn new(index: u32, live: u32, entry: u32, count: u32) -> Warp {
         let mut preds = [0; 9];
         preds[TRUE as usize] = u32::MAX;
         Warp {
-            regs: regs.try_into().expect("the vector has ROWS rows"),
+            regs: registers(count),
             preds,
             uregs: [0; 66],
             upreds: preds,
@@ -80,6 +106,15 @@ impl Warp {
             local: Vec::new(),
             index,
         }
+    }
+
+    /// The warp has ended.
+    pub(crate) fn retire(self) {
+        SPARES.with_borrow_mut(|spares| {
+            if spares.len() < SPARE {
+                spares.push(self.regs);
+            }
+        });
     }
 
     /// The lanes in which a predicate holds.
