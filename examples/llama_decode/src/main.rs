@@ -77,6 +77,9 @@ fn decode(options: &Options, started: Instant) -> Result<Ending> {
     if options.measure.memory && !quiet {
         println!("{}", about.memory);
     }
+    if options.measure.check {
+        return check(options, &mut decoder, &model, &interrupt);
+    }
     if options.measure.bench {
         return bench(options, &mut decoder, about, &interrupt);
     }
@@ -288,6 +291,25 @@ fn compare(options: &Options, interrupt: &Interrupt) -> Result<Ending> {
     } else {
         Err(Error::Request("the ways differ".to_owned()))
     }
+}
+
+fn check(
+    options: &Options,
+    decoder: &mut Decoder,
+    model: &Model,
+    interrupt: &Interrupt,
+) -> Result<Ending> {
+    let (depths, tokens) = (&options.measure.depths, options.text.tokens);
+    let check = report::check(decoder, model, depths, tokens, interrupt)?;
+    if options.text.json {
+        print_json(&check)?;
+    } else {
+        print!("{check}");
+    }
+    if check.holds() {
+        return Ok(Ending::Limit);
+    }
+    Err(Error::Request("the GPU computes something else than the plain forward pass".to_owned()))
 }
 
 /// Tokens that are timed.

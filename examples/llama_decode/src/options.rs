@@ -134,11 +134,14 @@ pub struct MeasureOptions {
     /// Measure every way to the GPU in turn, each in a process of its own, and see that all say the same
     #[arg(long, conflicts_with = "bench")]
     pub compare: bool,
-    /// Depths of context to measure at
+    /// Compare logits and the likeliest tokens with the plain forward pass on the CPU, which takes its time
+    #[arg(long, conflicts_with_all = ["bench", "compare"])]
+    pub check: bool,
+    /// Depths of context to measure or check at
     #[arg(long, value_name = "N,N...", value_delimiter = ',', default_value = "0,2048")]
     pub depths: Vec<u32>,
     /// Time every kernel of a token; write a trace for Perfetto to PATH
-    #[arg(long, value_name = "PATH", num_args = 0..=1, conflicts_with_all = ["bench", "compare"])]
+    #[arg(long, value_name = "PATH", num_args = 0..=1, conflicts_with_all = ["bench", "compare", "check"])]
     pub profile: Option<Option<PathBuf>>,
     /// DRAM bandwidth to compare with, in GB/s [default: the GPU's datasheet]
     #[arg(long, value_name = "GB/S")]

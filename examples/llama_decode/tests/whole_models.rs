@@ -20,7 +20,7 @@ const PACE: Pace =
     Pace { per_ring: 1, ahead: 2, wait: Wait::Sleep, patience: Duration::from_secs(60) };
 
 /// How far the farthest logit may be from the reference's, in parts of the spread of all.
-const BOUND: f32 = 1e-3;
+const BOUND: f32 = 5e-3;
 
 /// Runs on the GPU of this machine, or on the software Orin, in a thread of its own: a thread can have
 /// a software Orin once in its life.

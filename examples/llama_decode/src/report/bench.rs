@@ -175,7 +175,7 @@ fn prefill(decoder: &mut Decoder, vocab: u32) -> Result<f64> {
 }
 
 /// Tokens without meaning, the same ones every time.
-fn prompt(tokens: u32, vocab: u32) -> Vec<u32> {
+pub(super) fn prompt(tokens: u32, vocab: u32) -> Vec<u32> {
     let mut state = 1u64;
     let next = |_| {
         state = state.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);

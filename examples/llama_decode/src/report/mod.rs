@@ -2,6 +2,7 @@
 
 mod answer;
 mod bench;
+mod check;
 mod compare;
 mod machine;
 mod memory;
@@ -10,6 +11,7 @@ mod table;
 
 pub use answer::Answer;
 pub use bench::{Bench, Point, bench};
+pub use check::{Check, check};
 pub use compare::{Compared, compare};
 pub use machine::Host;
 pub use memory::{HostMemory, Memory};
