@@ -384,16 +384,36 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Option<Step<Flo
         Op::FMul { d, a, b, mode: FLUSH, scale: 0 } => {
             let ((ka, na), (kb, nb)) = (float_mods(a), float_mods(b));
             let f = float::flush;
-            map2(w, e, exec, d, [a, b], |x, y| {
-                f(float::multiply_plain(f(x & ka ^ na), f(y & kb ^ nb)))
-            })
+            let factors = |[x, y]: [u32; 2]| (f(x & ka ^ na), f(y & kb ^ nb));
+            map_flushed(
+                (w, e, exec, d),
+                [a, b],
+                |sources| {
+                    let (x, y) = factors(sources);
+                    f(float::multiply_plain(x, y))
+                },
+                |sources| {
+                    let (x, y) = factors(sources);
+                    float::multiply(FLUSH, 0, x, y)
+                },
+            )
         }
         Op::FFma { d, a, b, c, mode: FLUSH } => {
             let ((ka, na), (kb, nb), (kc, nc)) = (float_mods(a), float_mods(b), float_mods(c));
             let f = float::flush;
-            map3(w, e, exec, d, [a, b, c], |x, y, z| {
-                f(float::fuse_plain(f(x & ka ^ na), f(y & kb ^ nb), f(z & kc ^ nc)))
-            })
+            let terms = |[x, y, z]: [u32; 3]| (f(x & ka ^ na), f(y & kb ^ nb), f(z & kc ^ nc));
+            map_flushed(
+                (w, e, exec, d),
+                [a, b, c],
+                |sources| {
+                    let (x, y, z) = terms(sources);
+                    f(float::fuse_plain(x, y, z))
+                },
+                |sources| {
+                    let (x, y, z) = terms(sources);
+                    float::fuse(FLUSH, x, y, z)
+                },
+            )
         }
         Op::I32ToF32 { d, b } => map1(w, e, exec, d, b, |x| (x as i32 as f32).to_bits()),
         Op::HAdd { d, a, b, mode, single: true }
@@ -466,6 +486,35 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Option<Step<Flo
         }
         _ => return None,
     })
+}
+
+/// A function whose denormal results are flushed. What is flushed is decided before rounding: where the
+/// result is the least normal number, `exact` has the say.
+#[inline(always)]
+fn map_flushed<const N: usize>(
+    (w, e, exec, d): (&mut Warp, &Shared, u32, u16),
+    sources: [Src; N],
+    f: impl Fn([u32; N]) -> u32,
+    exact: impl Fn([u32; N]) -> u32,
+) -> Step<Flow> {
+    let mut rows = [0; N];
+    for (nth, source) in sources.into_iter().enumerate() {
+        rows[nth] = row(w, e, source, nth as u16)?;
+    }
+    let rows = rows.map(|at| &w.regs[at]);
+    let mut out = [0; 32];
+    let mut least = false;
+    for lane in 0..32 {
+        out[lane] = f(rows.map(|row| row[lane]));
+        least |= out[lane] & 0x7fff_ffff == 0x0080_0000;
+    }
+    if least {
+        for lane in 0..32 {
+            out[lane] = exact(rows.map(|row| row[lane]));
+        }
+    }
+    w.write(d, exec, &out);
+    Ok(Flow::Next)
 }
 
 /// To nearest, denormals flushed: what fast mathematics of a compiler ask for.

@@ -517,10 +517,8 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
                         bytes @ 1..=3 => words[n] & ((1 << (8 * bytes)) - 1),
                         _ => words[n],
                     })
-                } else if zero_fill {
-                    [0; 4]
                 } else {
-                    continue;
+                    [0; 4]
                 };
                 store(w, e, to, width, words, lane)?;
             }

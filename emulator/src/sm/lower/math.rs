@@ -114,7 +114,7 @@ impl Lowering<'_> {
             Kind::IAdd3 | Kind::UIAdd3 if set(A_NEG) && set(SLOT32_NEG) && self.form() != 4 => true,
             // What a variant leaves out must not be named either.
             Kind::F2fp if self.bit(78) => !no_register(SRC_A),
-            Kind::F2fp => !no_register(SLOT64_REG),
+            Kind::F2fp => matches!(self.form(), 2 | 3 | 7) || !no_register(SLOT64_REG),
             // Only a half on its own, added to minus zero, becomes a single.
             Kind::HAdd2 if self.bit(78) => {
                 !no_register(SRC_A) || !set(A_NEG) || self.bit(77) || self.bit(80) || self.bit(85)

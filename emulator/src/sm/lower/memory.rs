@@ -142,9 +142,14 @@ impl Lowering<'_> {
             }
             Kind::Stg | Kind::St => {
                 let width = self.width();
+                // The plain generic store has a longer displacement and its data above that.
+                let (data, uniform) = match whole {
+                    0x385 => (64, Some(32)),
+                    _ => (32, whole_has_uniform.then_some(64)),
+                };
                 Op::Store {
-                    s: self.reg(if whole == 0x385 { 64 } else { 32 }, width.registers()),
-                    at: self.global(whole_has_uniform.then_some(64)),
+                    s: self.reg(data, width.registers()),
+                    at: self.global(uniform),
                     width,
                     space: if kind == Kind::Stg { Space::Global } else { Space::Generic },
                 }
@@ -193,16 +198,18 @@ impl Lowering<'_> {
             }
             Kind::AtomgCas | Kind::AtomCas => {
                 let wide = self.get(Field::new(75, 73)) == 2;
-                let op = match self.bit(87) && kind == Kind::AtomCas {
-                    true => AtomicOp::CasTest { wide },
-                    false => AtomicOp::Cas { wide },
-                };
+                let op = AtomicOp::Cas { wide };
                 let at = self.descriptor_address();
                 let space = if kind == Kind::AtomgCas { Space::Global } else { Space::Generic };
                 self.atom(op, at, space, true)
             }
             Kind::Atoms => {
                 let op = self.integer_atomic(Field::new(90, 87))?;
+                // Of 64 bits, shared memory adds and exchanges.
+                let known = matches!(self.get(Field::new(90, 87)), 0 | 8);
+                if op.bytes() == 8 && !known {
+                    return None;
+                }
                 let at = self.window(64);
                 self.atom(op, at, Space::Shared, true)
             }
@@ -227,6 +234,8 @@ impl Lowering<'_> {
                 let at = self.window(64);
                 self.atom(op, at, Space::Shared, true)
             }
+            // Past the first cache go sixteen bytes or none.
+            Kind::Ldgsts if !self.bit(81) && self.width() != Width::W128 => return None,
             Kind::Ldgsts => Op::CopyAsync {
                 shared: Address {
                     base: self.reg(16, 1),

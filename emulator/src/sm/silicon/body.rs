@@ -248,7 +248,8 @@ pub(super) fn around(check: &Decoded) -> Vec<u128> {
     asm.rest(2);
     let word = check.word & !SCHEDULING.mask();
     match check.row.kind {
-        Kind::Ldg
+        Kind::S2ur
+        | Kind::Ldg
         | Kind::Ld
         | Kind::Lds
         | Kind::Ldl

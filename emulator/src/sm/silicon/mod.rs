@@ -6,8 +6,13 @@
 //! word, and writes back whatever it can have changed. The same bytes run here and on a GPU.
 
 mod body;
+mod close;
+mod golden;
 mod inputs;
 mod variants;
+
+pub use close::distance;
+pub use golden::{Answer, answers, close};
 
 use super::table::{Kind, Numbers};
 use super::{Arch, Block, Decoded, Fault, GlobalMemory, Launch, MemoryFault, Order, Outcome};
@@ -19,6 +24,8 @@ use std::cell::Cell;
 pub const THREADS: usize = 256;
 /// Launches of each check, with other inputs and constants in each.
 pub const ROUNDS: usize = 8;
+/// Of how many rounds the committed answers of silicon keep a hash.
+pub const KEPT_ROUNDS: usize = 2;
 /// Words that each thread writes: the destination registers, the predicates, the uniform destination
 /// and predicates, and eight words of memory.
 pub const OUTPUTS: usize = 16;
@@ -146,6 +153,20 @@ impl std::fmt::Display for Check {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.decoded.fmt(f)
     }
+}
+
+/// What the committed file keeps of the answers to one word: a hash over the first rounds.
+pub fn hash<'a>(rounds: impl IntoIterator<Item = &'a Vec<u32>>) -> u32 {
+    let words = rounds.into_iter().take(KEPT_ROUNDS).flatten();
+    fold(words.flat_map(|word| word.to_le_bytes()))
+}
+
+/// A hash of some bytes.
+fn fold(bytes: impl IntoIterator<Item = u8>) -> u32 {
+    let full = bytes.into_iter().fold(0xcbf2_9ce4_8422_2325u64, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3)
+    });
+    (full ^ full >> 32) as u32
 }
 
 /// Every check for a generation, by opcode.

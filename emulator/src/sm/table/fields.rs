@@ -244,7 +244,7 @@ pub(crate) const ATOM_FLOAT_TYPE: Modifier = field(
 );
 pub(crate) const ATOM_FLOAT_OP: Modifier = field(89, 87, &["ADD", "-", "MIN", "-", "MAX"]);
 pub(crate) const CAS_TYPE: Modifier = field(75, 73, &["", "S32", "64"]);
-pub(crate) const CAS_KIND: Modifier = field(88, 87, &["CAS", "CAST"]);
+pub(crate) const CAS_KIND: Modifier = field(88, 87, &["CAS"]);
 pub(crate) const SHARED_CAS_KIND: Modifier = field(88, 87, &["CAS", "CAST", "-", "CAST.SPIN"]);
 pub(crate) const SHUFFLE: Modifier = field(59, 58, &["IDX", "UP", "DOWN", "BFLY"]);
 pub(crate) const VOTE_MODE: Modifier = field(73, 72, &["ALL", "ANY", "EQ"]);

@@ -197,7 +197,7 @@ rows! {
     row("LD", Kind::Ld, Whole(0x980), Integer, LOAD, &[Dst, GLOBAL_UR32, PInverted(64, 67, false), UniformAddress]),
     row("STG", Kind::Stg, Whole(0x986), Integer, STORE, &[GLOBAL_UR64, Reg(32), UniformAddress]),
     row("STG", Kind::Stg, Whole(0x386), Integer, STORE, &[PLAIN, Reg(32)]),
-    row("ST", Kind::St, Whole(0x385), Integer, STORE, &[PLAIN, Reg(64)]),
+    row("ST", Kind::St, Whole(0x385), Integer, STORE, &[GLOBAL_UR32, Reg(64)]),
     row("ST", Kind::St, Whole(0x985), Integer, STORE, &[GLOBAL_UR64, Reg(32), UniformAddress]),
     only(Sm87, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
     only(Sm90, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),

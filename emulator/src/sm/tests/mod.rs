@@ -7,4 +7,5 @@ mod instructions;
 mod kernels;
 mod math;
 mod mutants;
+mod silicon;
 mod watched;

@@ -1,0 +1,47 @@
+//! The interpreter against the committed answers of an H200.
+
+use crate::sm::silicon;
+use crate::sm::silicon::{Answer, Check, KEPT_ROUNDS, THREADS, answers, close, hash};
+
+/// Calls `f` with each item, on all processors.
+fn everywhere<T: Sync>(items: &[T], f: impl Fn(&T) + Sync) {
+    let workers = std::thread::available_parallelism().map_or(1, |n| n.get());
+    std::thread::scope(|scope| {
+        for part in items.chunks(items.len().div_ceil(workers).max(1)) {
+            scope.spawn(|| part.iter().for_each(&f));
+        }
+    });
+}
+
+fn interpreted(check: &Check) -> u32 {
+    let rounds: Vec<Vec<u32>> =
+        (0..KEPT_ROUNDS).map(|round| check.interpret(round).expect("what decodes runs")).collect();
+    hash(&rounds)
+}
+
+#[test]
+fn answers_as_an_h200() {
+    let all: Vec<_> = answers().into_iter().filter_map(|(c, answer)| Some((c, answer?))).collect();
+    assert!(all.len() > 7500, "{} answers", all.len());
+    everywhere(&all, |(check, answer)| {
+        if let Answer::Exact(hash) = answer {
+            assert_eq!(interpreted(check), *hash, "{:032x} {check}", check.word());
+        }
+    });
+}
+
+/// The functions that silicon approximates: how far the interpreter is from it at most.
+#[test]
+fn comes_close_to_an_h200() {
+    let words = close();
+    assert!(!words.is_empty());
+    for (check, results) in words {
+        let model = check.interpret(0).expect("what decodes runs");
+        for (thread, silicon) in results.into_iter().enumerate() {
+            let model = model[thread * silicon::OUTPUTS];
+            assert!(thread < THREADS);
+            let far = silicon::distance(&check, silicon, model);
+            assert!(far <= 1.0, "{check} thread {thread}: {silicon:08x}, here {model:08x}, {far}");
+        }
+    }
+}
