@@ -11,9 +11,10 @@ use llama_decode::plan::{BufferId, Limits, Plan, Role, Source, Step, Value, outp
 use llama_decode::quant::Format;
 use llama_decode::repack;
 use llama_decode::run::{Backend, Direct, Error, Result};
+use llama_decode::sample::Sampling;
 use std::time::Duration;
 
-const LIMITS: Limits = Limits { context: 256, prefill: 64, ring: 64 };
+const LIMITS: Limits = Limits { context: 256, prefill: 72, ring: 64 };
 
 /// What products may be off by, in standard deviations of what is expected. Activations of 16 bits are rounded by
 /// up to 1.5e-5 of the largest of 32, and these are the worst of hundreds of sums.
@@ -62,6 +63,12 @@ impl<'a> Bench<'a> {
         }
         let bytes: Vec<u8> = all.iter().flat_map(|w| w.to_le_bytes()).collect();
         self.gpu.write(self.buffer(Role::State), 0, &bytes).unwrap();
+        self.gpu.settle().unwrap();
+    }
+
+    fn put(&mut self, role: Role, words: impl Iterator<Item = u32>) {
+        let bytes: Vec<u8> = words.flat_map(u32::to_le_bytes).collect();
+        self.gpu.write(self.buffer(role), 0, &bytes).unwrap();
         self.gpu.settle().unwrap();
     }
 
@@ -226,6 +233,14 @@ impl<'a> Bench<'a> {
         self.send(std::slice::from_ref(step));
         let best =
             (0..vocab).rev().max_by(|a, b| logits[*a].total_cmp(&logits[*b])).unwrap() as u32;
+        self.check_choice(step, position, best);
+        let history = Value::Buffer(self.buffer(Role::History), 0);
+        let history = self.words(history, LIMITS.context as usize);
+        assert_eq!(history[position as usize], token);
+    }
+
+    /// What follows from a choice that began at `position`.
+    fn check_choice(&mut self, step: &Step, position: u32, best: u32) {
         let state = self.words(step.args[0], 16);
         assert_eq!(state[state::TOKEN], best);
         assert_eq!(state[state::POSITION], position + 1);
@@ -236,7 +251,6 @@ impl<'a> Bench<'a> {
         assert_eq!(self.gpu.word(out, output::COUNT), 1);
         let history = Value::Buffer(self.buffer(Role::History), 0);
         let history = self.words(history, LIMITS.context as usize);
-        assert_eq!(history[position as usize], token);
         assert_eq!(history[position as usize + 1], best);
     }
 }
@@ -396,4 +410,149 @@ fn a_long_context() {
     check(&shape, Mix::All(Format::Q8_0), &[0, 63, 64, 65, 127, 200, 254]);
     check(&Shape { head_size: 32, ..shape.clone() }, Mix::All(Format::Q8_0), &[150]);
     check(&Shape { head_size: 128, heads: 2, ..shape }, Mix::All(Format::Q8_0), &[150]);
+}
+
+/// Sampling on the GPU is bit for bit what `sample` defines: logits of many kinds, with and without each of the settings.
+#[test]
+fn sampling() {
+    let shape = Shape { layers: 1, ..llama() };
+    let file = made::in_memory(&shape, Mix::All(Format::Q8_0), 7).unwrap();
+    let model = Model::new(&file).unwrap();
+    on_a_gpu(|| {
+        let mut bench = Bench::new(model).unwrap();
+        let step = bench.plan.decode.last().unwrap().clone();
+        let mut random = 1u64;
+        let mut next = move || {
+            random = random.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            (random >> 33) as u32
+        };
+        for turn in 0..96u32 {
+            let spread = [1.0, 8.0, 0.05][turn as usize % 3];
+            let mut logits: Vec<f32> =
+                (0..shape.vocab).map(|_| (next() as f32 / 2f32.powi(31) - 0.5) * spread).collect();
+            match turn % 5 {
+                // Whole numbers: many equal ones.
+                1 => logits.iter_mut().for_each(|l| *l = (*l * 4.0).round()),
+                2 => logits[7] = f32::NAN,
+                3 => {
+                    (logits[900], logits[901], logits[3]) =
+                        (f32::INFINITY, f32::INFINITY, f32::NEG_INFINITY)
+                }
+                _ => {}
+            }
+            let position = 40 + turn;
+            let context: Vec<u32> = (0..=position).map(|_| next() % shape.vocab as u32).collect();
+            let pick = |values: &[f32], bits: u32| values[(turn >> bits) as usize % values.len()];
+            let sampling = Sampling {
+                temperature: pick(&[0.8, 1.0, 2.5, 0.0], 0),
+                top_k: [0, 40, 1, 5000][(turn >> 1) as usize % 4],
+                top_p: pick(&[1.0, 0.9, 0.5, 0.0], 2),
+                min_p: pick(&[0.0, 0.05, 1.0], 3),
+                repetition_penalty: pick(&[1.3, 1.0, 0.7], 1).max(if turn % 4 == 3 {
+                    1.1
+                } else {
+                    0.0
+                }),
+                last_n: [64, 8, 1000][turn as usize % 3],
+                seed: u64::from(turn) * 0x1234_5678_9abc,
+            };
+            let want = sampling.choose(&logits, &context, position + 1);
+            bench.set_state(&[
+                (state::POSITION, position),
+                (state::TEMPERATURE, sampling.temperature.to_bits()),
+                (state::TOP_K, sampling.top_k),
+                (state::TOP_P, sampling.top_p.to_bits()),
+                (state::MIN_P, sampling.min_p.to_bits()),
+                (state::PENALTY, sampling.repetition_penalty.to_bits()),
+                (state::LAST_N, sampling.last_n),
+                (state::SEED, sampling.seed as u32),
+                (state::SEED + 1, (sampling.seed >> 32) as u32),
+            ]);
+            bench.put(Role::History, context.iter().copied());
+            bench.put(Role::Logits, logits.iter().map(|l| l.to_bits()));
+            bench.send(std::slice::from_ref(&step));
+            let state = bench.words(step.args[0], 16);
+            assert_eq!(state[state::TOKEN], want, "{turn}: {sampling:?}");
+            bench.check_choice(&step, position, want);
+        }
+    });
+}
+
+/// A run ends with an end-of-text token, at its limit, or with the cache, and then nothing moves any more.
+#[test]
+fn stops() {
+    let shape = Shape { layers: 1, ..llama() };
+    let file = made::in_memory(&shape, Mix::All(Format::Q8_0), 7).unwrap();
+    let model = Model::new(&file).unwrap();
+    on_a_gpu(|| {
+        let mut bench = Bench::new(model).unwrap();
+        let steps = bench.plan.decode.clone();
+        let out = bench.buffer(Role::Output);
+        bench.set_state(&[(state::TOKEN, 3)]);
+        bench.send(&steps);
+        let first = bench.gpu.word(out, output::RING);
+        let runs = [
+            ((state::LIMIT, 1), 0, output::LIMIT),
+            ((state::END_TOKENS + 2, first), 0, output::END_OF_TEXT),
+            ((state::LIMIT, 9), LIMITS.context - 1, output::CONTEXT_FULL),
+        ];
+        for (word, position, reason) in runs {
+            bench.put(Role::Output, [0; 2].into_iter());
+            bench.set_state(&[(state::TOKEN, 3), (state::POSITION, position), word]);
+            for _ in 0..2 {
+                bench.send(&steps);
+                assert_eq!(bench.gpu.word(out, output::COUNT), 1);
+                assert_eq!(bench.gpu.word(out, output::REASON), reason);
+                let state = bench.words(steps[0].args[0], 4);
+                assert_eq!((state[state::STOP], state[state::POSITION]), (1, position + 1));
+            }
+        }
+    });
+}
+
+/// A prompt in batches leaves in the cache what it leaves token by token.
+fn check_prefill(shape: &Shape, mix: Mix, batches: &[u32]) {
+    let file = made::in_memory(shape, mix, 7).unwrap();
+    let model = Model::new(&file).unwrap();
+    on_a_gpu(|| {
+        let mut bench = Bench::new(model).unwrap();
+        let count: u32 = batches.iter().sum();
+        let prompt: Vec<u32> = (0..=count).map(|i| (i * 37 + 5) % shape.vocab as u32).collect();
+        let logits = Value::Buffer(bench.buffer(Role::Logits), 0);
+        let decode = bench.plan.decode.clone();
+
+        for (position, token) in prompt.iter().enumerate() {
+            bench.set_state(&[(state::TOKEN, *token), (state::POSITION, position as u32)]);
+            bench.send(&decode);
+        }
+        let want: Vec<f64> = bench.floats(logits, shape.vocab).into_iter().map(f64::from).collect();
+
+        bench.fill_cache();
+        bench.put(Role::History, prompt.iter().copied());
+        bench.set_state(&[(state::TOKEN, prompt[0])]);
+        for tokens in batches {
+            bench.send(&bench.plan.prefill(*tokens));
+        }
+        let words = bench.words(decode[0].args[0], 4);
+        assert_eq!((words[state::TOKEN], words[state::POSITION]), (prompt[count as usize], count));
+        bench.send(&decode);
+        let got = bench.floats(logits, shape.vocab);
+        compare(&got, &want, 1e-3, &format!("logits after {batches:?} with {mix:?}"));
+    });
+}
+
+#[test]
+fn prefill() {
+    for format in Format::ALL {
+        check_prefill(&llama(), Mix::All(format), &[3]);
+    }
+    check_prefill(&Shape { layers: 3, ..llama() }, Mix::Q4KM, &[9]);
+    check_prefill(&Shape::named("qwen3-tiny").unwrap(), Mix::All(Format::Q8_0), &[5]);
+    let odd =
+        Shape { embedding: 96, feed_forward: 224, heads: 3, kv_heads: 1, head_size: 32, ..llama() };
+    for format in [Format::F16, Format::Bf16, Format::Q4_0, Format::Q8_0] {
+        check_prefill(&Shape { vocab: 800, ..odd.clone() }, Mix::All(format), &[4]);
+    }
+    check_prefill(&Shape { layers: 1, ..llama() }, Mix::All(Format::Q8_0), &[LIMITS.prefill, 7, 1]);
+    check_prefill(&Shape { layers: 1, heads: 12, ..llama() }, Mix::All(Format::Bf16), &[33, 2]);
 }

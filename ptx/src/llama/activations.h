@@ -30,21 +30,29 @@ struct Activations {
     // Puts x, times the weights of the norm if there are any, into shared memory. Returns this thread's part of the
     // sum of the squares of x.
     __device__ float prepare(const float* x, const float* norm, u32 k) {
-        const u32 lane = threadIdx.x % 32;
+        constexpr u32 BATCH = 4;  // requests of a thread under way at a time
+        const u32 lane = threadIdx.x % 32, stride = blockDim.x * 4;
         float squares = 0;
         // A warp takes 128 at a time, a lane four of them.
-        for (u32 at = threadIdx.x * 4; at < padded(k); at += blockDim.x * 4) {
-            float4 v = make_float4(0, 0, 0, 0);
-            if (at < k) {
+        for (u32 first = threadIdx.x * 4; first < padded(k); first += stride * BATCH) {
+            float4 v[BATCH], w[BATCH];
+#pragma unroll
+            for (u32 i = 0; i < BATCH; i++) {
+                const u32 at = first + i * stride;
+                v[i] = make_float4(0, 0, 0, 0), w[i] = make_float4(1, 1, 1, 1);
                 // Past L1: a kernel that started early may find old lines there.
-                v = __ldcg((const float4*)(x + at));
-                squares += v.x * v.x + v.y * v.y + v.z * v.z + v.w * v.w;
-                if (norm) {
-                    float4 w = __ldg((const float4*)(norm + at));
-                    v.x *= w.x, v.y *= w.y, v.z *= w.z, v.w *= w.w;
-                }
+                if (at < k) v[i] = __ldcg((const float4*)(x + at));
+                if (at < k && norm) w[i] = __ldg((const float4*)(norm + at));
             }
-            put(at, lane, v);
+#pragma unroll
+            for (u32 i = 0; i < BATCH; i++) {
+                const u32 at = first + i * stride;
+                if (at >= padded(k)) break;
+                float4& a = v[i];
+                squares += a.x * a.x + a.y * a.y + a.z * a.z + a.w * a.w;
+                a.x *= w[i].x, a.y *= w[i].y, a.z *= w[i].z, a.w *= w[i].w;
+                put(at, lane, a);
+            }
         }
         return squares;
     }
@@ -58,17 +66,12 @@ struct Activations {
         if (integer) {
             most = max_of<8>(most);
             const float scale = most * (1.0f / 32639), inverse = most > 0 ? 32639 / most : 0;
-            const i32 q[4] = {__float2int_rn(v.x * inverse), __float2int_rn(v.y * inverse), __float2int_rn(v.z * inverse),
-                              __float2int_rn(v.w * inverse)};
-            // With 128 added the high byte is that of q - low, low taken as signed.
-            const u32 low = __byte_perm(__byte_perm(q[0], q[1], 0x0040), __byte_perm(q[2], q[3], 0x0040), 0x5410);
-            const u32 high = __byte_perm(__byte_perm(q[0] + 128, q[1] + 128, 0x0051),
-                                         __byte_perm(q[2] + 128, q[3] + 128, 0x0051), 0x5410);
+            u32 high, low;
+            i32 sum = sum_of<4>(planes(v, inverse, high, low));
             // Within 32: the fragment of lane t of four has bytes 4t.. and 16 + 4t.. side by side.
             u8* to = values + at / 32 * 64 + at % 16 * 2 + at % 32 / 16 * 4;
             *(u32*)to = high;
             *(u32*)(to + 32) = low;
-            i32 sum = sum_of<4>(q[0] + q[1] + q[2] + q[3]);
             if (kind == Kind::Bytes) {
                 sum += __shfl_xor_sync(0xffffffff, sum, 4);
                 if (lane % 8 == 0) scales[at / 32] = make_float2(scale, scale * sum);
@@ -84,23 +87,33 @@ struct Activations {
             const u32 within = at % 16;
             // Within 16: lane t of four has halves 2t, 2t + 1, 2t + 8 and 2t + 9 side by side.
             u8* to = values + at / 16 * 64 + within % 8 / 2 * 8 + within / 8 * 4;
-            split(to, v.x * inverse, v.y * inverse);
-            split(to + 8, v.z * inverse, v.w * inverse);
+            split(to, 32, v.x * inverse, v.y * inverse);
+            split(to + 8, 32, v.z * inverse, v.w * inverse);
             if (lane == 0) scales[at / 128] = make_float2(scale, 0);
         }
     }
 
-    static __device__ __forceinline__ void split(u8* to, float a, float b) {
+    // Four integers as their high and their low bytes; returns their sum.
+    static __device__ __forceinline__ i32 planes(float4 v, float inverse, u32& high, u32& low) {
+        const i32 q[4] = {__float2int_rn(v.x * inverse), __float2int_rn(v.y * inverse), __float2int_rn(v.z * inverse),
+                          __float2int_rn(v.w * inverse)};
+        // With 128 added the high byte is that of q - low, low taken as signed.
+        low = __byte_perm(__byte_perm(q[0], q[1], 0x0040), __byte_perm(q[2], q[3], 0x0040), 0x5410);
+        high = __byte_perm(__byte_perm(q[0] + 128, q[1] + 128, 0x0051), __byte_perm(q[2] + 128, q[3] + 128, 0x0051), 0x5410);
+        return q[0] + q[1] + q[2] + q[3];
+    }
+
+    static __device__ __forceinline__ void split(u8* to, u32 apart, float a, float b) {
         if (kind == Kind::Half) {
             const half2 high = __floats2half2_rn(a, b);
             const float2 back = __half22float2(high);
             *(half2*)to = high;
-            *(half2*)(to + 32) = __floats2half2_rn(a - back.x, b - back.y);
+            *(half2*)(to + apart) = __floats2half2_rn(a - back.x, b - back.y);
         } else {
             const __nv_bfloat162 high = __floats2bfloat162_rn(a, b);
             const float2 back = __bfloat1622float2(high);
             *(__nv_bfloat162*)to = high;
-            *(__nv_bfloat162*)(to + 32) = __floats2bfloat162_rn(a - back.x, b - back.y);
+            *(__nv_bfloat162*)(to + apart) = __floats2bfloat162_rn(a - back.x, b - back.y);
         }
     }
 };

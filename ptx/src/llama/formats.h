@@ -11,6 +11,10 @@
 // A tile has the quants of all units, then the scales of all units: 512 bytes each, and where there are scales of scales,
 // those of all units: 128 bytes each. Scales are padded to whole units, quants are not.
 
+//
+// Of a prompt many tokens are multiplied at once: then the columns of B are tokens, and what is asked for is `fragment`,
+// the weights of one run of 32 columns, and its `scales` for rows g and g + 8: a weight is scale * quant - low.
+
 #pragma once
 #include "activations.h"
 
@@ -29,6 +33,14 @@ __device__ __forceinline__ uint4 operator&(uint4 v, u32 m) { return make_uint4(v
 __device__ __forceinline__ uint4 operator|(uint4 a, uint4 b) { return make_uint4(a.x | b.x, a.y | b.y, a.z | b.z, a.w | b.w); }
 __device__ __forceinline__ uint4 operator<<(uint4 v, u32 n) { return make_uint4(v.x << n, v.y << n, v.z << n, v.w << n); }
 __device__ __forceinline__ uint4 operator>>(uint4 v, u32 n) { return make_uint4(v.x >> n, v.y >> n, v.z >> n, v.w >> n); }
+
+// A word of the lane of this lane's rows that has run `t` of four.
+__device__ __forceinline__ u32 of_run(u32 word, u32 t, u32 lane) { return __shfl_sync(0xffffffff, word, lane / 4 * 4 + t); }
+
+// Scales and minima of two rows.
+struct Scales {
+    float scale[2], low[2];
+};
 
 // Requests `count` of up to `most` rows of 512 bytes. The whole unit is the case that matters: it has no tests inside.
 template <u32 most>
@@ -92,6 +104,12 @@ struct Q8_0 {
         }
     }
     static __device__ __forceinline__ float result(const Sum& sum, u32 row, u32) { return sum.dot[row]; }
+    static constexpr bool is_signed = true;
+    __device__ __forceinline__ uint4 fragment(u32 run) const { return q[run]; }
+    __device__ __forceinline__ Scales scales(u32 run, u32, u32 lane) const {
+        const u32 w = of_run(word_of(s, run / 4), run % 4, lane);
+        return {{low_half(w), high_half(w)}, {0, 0}};
+    }
     static __device__ float weight(const u8* tile, u32 row, u32 column, u32 k) {
         const u32 lane = row % 8 * 4 + column % 16 / 4, word = row / 8 + column % 32 / 16 * 2;
         const i8 q = tile[column / 32 * 512 + lane * 16 + word * 4 + column % 4];
@@ -103,9 +121,10 @@ struct Q8_0 {
 // Nibbles: two runs of 32 in a load. The first is in the low nibbles; the second is used where it stands, in the high
 // nibbles, and so is 16 times too large, in the lanes of odd runs.
 __device__ __forceinline__ float nibble_factor(u32 lane) { return lane % 2 ? 1.0f / 16 : 1.0f; }
+__device__ __forceinline__ uint4 nibbles_of(uint4 q, u32 run) { return q & (run % 2 ? 0xf0f0f0f0 : 0x0f0f0f0f); }
 __device__ __forceinline__ void multiply_nibbles(Group& group, u32 pair, uint4 q) {
-    group.multiply<false>(pair * 2, q & 0x0f0f0f0f);
-    group.multiply<false>(pair * 2 + 1, q & 0xf0f0f0f0);
+    group.multiply<false>(pair * 2, nibbles_of(q, 0));
+    group.multiply<false>(pair * 2 + 1, nibbles_of(q, 1));
 }
 __device__ __forceinline__ u32 nibble_at(const u8* quants, u32 row, u32 column) {
     const u32 lane = row % 8 * 4 + column % 16 / 4, word = row / 8 + column % 32 / 16 * 2;
@@ -142,6 +161,13 @@ struct Q4_0 {
     static __device__ __forceinline__ float result(const Sum& sum, u32 row, u32 lane) {
         return sum.dot[row] * nibble_factor(lane) - 8 * sum.low[row];
     }
+    static constexpr bool is_signed = false;
+    __device__ __forceinline__ uint4 fragment(u32 run) const { return nibbles_of(q[run / 2], run); }
+    __device__ __forceinline__ Scales scales(u32 run, u32, u32 lane) const {
+        const u32 w = of_run(word_of(s, run / 4), run % 4, lane);
+        const float d[2] = {low_half(w), high_half(w)}, factor = nibble_factor(run);
+        return {{d[0] * factor, d[1] * factor}, {d[0] * 8, d[1] * 8}};
+    }
     static __device__ float weight(const u8* tile, u32 row, u32 column, u32 k) {
         const u8* s = tile + ceil_div(k, 64) * 512 + column / 512 * 512 + (row % 8 * 4 + column / 32 % 4) * 16;
         const float d = __half2float(((const half*)s)[column % 512 / 128 * 2 + row / 8]);
@@ -174,6 +200,17 @@ struct ScaleAndMin {
             sum.low[row] += high_half(word_of(d, block * 2 + row)) * inner.low[row];
         }
     }
+    __device__ __forceinline__ Scales of(u32 run, float factor, u32 lane) const {
+        const u32 w = of_run(word_of(s, run / 4), run % 4, lane);
+        Scales all;
+#pragma unroll
+        for (u32 row = 0; row < 2; row++) {
+            const u32 both = word_of(d, run / 8 * 2 + row);
+            all.scale[row] = low_half(both) * byte_to_float(w, 2 * row) * factor;
+            all.low[row] = high_half(both) * byte_to_float(w, 2 * row + 1);
+        }
+        return all;
+    }
     static __device__ float weight(const u8* scales, u32 units, u32 row, u32 column, u32 q) {
         const u8* s = scales + column / 512 * 512 + (row % 8 * 4 + column / 32 % 4) * 16 + column % 512 / 128 * 4 + row / 8 * 2;
         const half* d = (const half*)(scales + units * 512 + column / 512 * 128 + row % 8 * 16 + column % 512 / 256 * 8 + row / 8 * 4);
@@ -186,13 +223,13 @@ struct Q4_K {
     using X = Activations<Kind::Bytes>;
     static constexpr u32 UNIT = 512;
     uint4 q[8];
-    ScaleAndMin scales;
+    ScaleAndMin factors;
 
     static __device__ __forceinline__ u32 units(u32 k) { return ceil_div(k, UNIT); }
     static __device__ __forceinline__ u32 tile_bytes(u32 k) { return k / 64 * 512 + units(k) * 640; }
     __device__ __forceinline__ void load(const u8* tile, u32 unit, u32 k, u32 lane) {
         load_rows(q, tile + unit * 8 * 512, k / 64 - unit * 8, lane);
-        scales.load(tile + k / 64 * 512, units(k), unit, lane);
+        factors.load(tile + k / 64 * 512, units(k), unit, lane);
     }
     __device__ __forceinline__ void dot(Sum& sum, const X& x, u32 unit, u32 k, u32 lane) const {
 #pragma unroll
@@ -204,14 +241,17 @@ struct Q4_K {
                 Group group(x, unit * 4 + i, lane);
 #pragma unroll
                 for (u32 pair = 0; pair < 2; pair++) multiply_nibbles(group, pair, q[i * 2 + pair]);
-                scales.apply(inner, group, i);
+                factors.apply(inner, group, i);
             }
-            scales.flush(sum, inner, block);
+            factors.flush(sum, inner, block);
         }
     }
     static __device__ __forceinline__ float result(const Sum& sum, u32 row, u32 lane) {
         return sum.dot[row] * nibble_factor(lane) - sum.low[row];
     }
+    static constexpr bool is_signed = false;
+    __device__ __forceinline__ uint4 fragment(u32 run) const { return nibbles_of(q[run / 2], run); }
+    __device__ __forceinline__ Scales scales(u32 run, u32, u32 lane) const { return factors.of(run, nibble_factor(run), lane); }
     static __device__ float weight(const u8* tile, u32 row, u32 column, u32 k) {
         return ScaleAndMin::weight(tile + k / 64 * 512, units(k), row, column, nibble_at(tile, row, column));
     }
@@ -223,7 +263,7 @@ struct Q5_K {
     using X = Activations<Kind::Bytes>;
     static constexpr u32 UNIT = 512;
     uint4 q[8], h[2];
-    ScaleAndMin scales;
+    ScaleAndMin factors;
 
     static __device__ __forceinline__ u32 units(u32 k) { return ceil_div(k, UNIT); }
     static __device__ __forceinline__ u32 tile_bytes(u32 k) { return k / 64 * 512 + k / 256 * 512 + units(k) * 640; }
@@ -231,12 +271,19 @@ struct Q5_K {
         load_rows(q, tile + unit * 8 * 512, k / 64 - unit * 8, lane);
         tile += k / 64 * 512;
         load_rows(h, tile + unit * 2 * 512, k / 256 - unit * 2, lane);
-        scales.load(tile + k / 256 * 512, units(k), unit, lane);
+        factors.load(tile + k / 256 * 512, units(k), unit, lane);
     }
     static __device__ __forceinline__ u32 join(u32 nibble, u32 bits, u32 place) {
         const u32 bit = place < 3 ? bits << (3 - place) : bits >> (place - 3);
         return (nibble & 0xf0f0f0f0) | (bit & 0x08080808);
     }
+    static constexpr bool is_signed = false;
+    __device__ __forceinline__ uint4 fragment(u32 run) const {
+        const uint4 v = run % 2 ? q[run / 2] : q[run / 2] << 4;
+        const u32 bits = word_of(h[run / 8], run % 8 / 2), odd = run % 2;
+        return make_uint4(join(v.x, bits, odd), join(v.y, bits, 2 + odd), join(v.z, bits, 4 + odd), join(v.w, bits, 6 + odd));
+    }
+    __device__ __forceinline__ Scales scales(u32 run, u32, u32 lane) const { return factors.of(run, 1.0f / 8, lane); }
     __device__ __forceinline__ void dot(Sum& sum, const X& x, u32 unit, u32 k, u32 lane) const {
 #pragma unroll
         for (u32 block = 0; block < 2; block++) {
@@ -247,16 +294,12 @@ struct Q5_K {
                 Group group(x, unit * 4 + i, lane);
 #pragma unroll
                 for (u32 pair = 0; pair < 2; pair++) {
-                    const uint4 high = q[i * 2 + pair], low = high << 4;
-                    const u32 bits = word_of(h[block], i % 2 * 2 + pair);
-                    group.multiply<false>(pair * 2, make_uint4(join(low.x, bits, 0), join(low.y, bits, 2),
-                                                               join(low.z, bits, 4), join(low.w, bits, 6)));
-                    group.multiply<false>(pair * 2 + 1, make_uint4(join(high.x, bits, 1), join(high.y, bits, 3),
-                                                                   join(high.z, bits, 5), join(high.w, bits, 7)));
+                    group.multiply<false>(pair * 2, fragment(i * 4 + pair * 2));
+                    group.multiply<false>(pair * 2 + 1, fragment(i * 4 + pair * 2 + 1));
                 }
-                scales.apply(inner, group, i);
+                factors.apply(inner, group, i);
             }
-            scales.flush(sum, inner, block);
+            factors.flush(sum, inner, block);
         }
     }
     static __device__ __forceinline__ float result(const Sum& sum, u32 row, u32) {
@@ -288,6 +331,24 @@ struct Q6_K {
         s = load_weights(tile + unit * 512 + lane * 16);
         d = load_weights(tile + units(k) * 512 + unit * 128 + lane / 4 * 16);
     }
+    static constexpr bool is_signed = false;
+    __device__ __forceinline__ uint4 fragment(u32 run) const {
+        const uint4 a = q[run / 4 * 3], b = q[run / 4 * 3 + 1], c = q[run / 4 * 3 + 2];
+        if (run % 4 < 3) return (run % 4 == 0 ? a : run % 4 == 1 ? b : c) & 0x3f3f3f3f;
+        return (a & 0xc0c0c0c0) | (b >> 2 & 0x30303030) | (c >> 4 & 0x0c0c0c0c);
+    }
+    // Of one half of a run: 16 columns. The activations' scales already have the -32.
+    __device__ __forceinline__ Scales scales(u32 run, u32 half, u32 lane) const {
+        const u32 w = of_run(word_of(s, run / 4), run % 2 * 2 + half, lane) >> run % 4 / 2 * 16;
+        Scales all;
+#pragma unroll
+        for (u32 row = 0; row < 2; row++) {
+            const float scale = __uint_as_float(word_of(d, run / 8 * 2 + row)) * signed_byte_to_float(w, row);
+            all.scale[row] = run % 4 == 3 ? scale * (1.0f / 4) : scale;
+            all.low[row] = -scale;
+        }
+        return all;
+    }
     // Two runs of 32, the `half`-th pair of the unit's `group`-th 128.
     __device__ __forceinline__ void pair(float (&inner)[2], const X& x, u32 unit, u32 group, u32 half, u32 lane, uint4 a0,
                                          uint4 a1) const {
@@ -313,10 +374,8 @@ struct Q6_K {
             float inner[2] = {0, 0};
 #pragma unroll
             for (u32 group = block * 2; group < block * 2 + 2; group++) {
-                const uint4 a = q[group * 3], b = q[group * 3 + 1], c = q[group * 3 + 2];
-                pair(inner, x, unit, group, 0, lane, a & 0x3f3f3f3f, b & 0x3f3f3f3f);
-                pair(inner, x, unit, group, 1, lane, c & 0x3f3f3f3f,
-                     (a & 0xc0c0c0c0) | (b >> 2 & 0x30303030) | (c >> 4 & 0x0c0c0c0c));
+                pair(inner, x, unit, group, 0, lane, fragment(group * 4), fragment(group * 4 + 1));
+                pair(inner, x, unit, group, 1, lane, fragment(group * 4 + 2), fragment(group * 4 + 3));
             }
 #pragma unroll
             for (u32 row = 0; row < 2; row++) sum.dot[row] += __uint_as_float(word_of(d, block * 2 + row)) * inner[row];

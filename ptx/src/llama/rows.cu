@@ -66,7 +66,7 @@ __device__ __forceinline__ void rows(const Rows& p) {
 
     let_next_start();
     wait_for_previous();
-    if (__ldcg(p.state + STOP)) return;
+    const u32 stop = __ldcg(p.state + STOP);
 
     typename Format::X x(shared, p.columns);
     float* squares = (float*)(shared + Format::X::bytes(p.columns));
@@ -74,6 +74,8 @@ __device__ __forceinline__ void rows(const Rows& p) {
     float mine = sum_of<32>(x.prepare(p.x, p.norm, p.columns));
     if (lane == 0) squares[warp] = mine;
     __syncthreads();
+    // Asked for before the activations, needed only now: no time is spent on it alone.
+    if (stop) return;
     float scale = 1;
     if (p.norm) {
         float all = 0;
@@ -84,6 +86,12 @@ __device__ __forceinline__ void rows(const Rows& p) {
     Best best = {__int_as_float(0xff800000), 0xffffffff};
     for (u32 first = blockIdx.x * groups; first < tiles; first += gridDim.x * groups) {
         Sum sum;
+        // What the products are added to, or gated by: the first 16 threads of a group have a row each.
+        const u32 pairing = p.mode == SWIGLU ? 2 : 1, owner = threadIdx.x / 16 * pairing, n = first + owner;
+        const u32 row = n / pairing * 16 + threadIdx.x % 16;
+        const bool finishes = owner < groups && n < tiles;
+        float old = 0;
+        if (finishes && (p.mode == ADD || p.mode == GATED)) old = __ldcg(p.out + row);
         const bool busy = works && tile < tiles;
         const u32 next = tile + gridDim.x * groups;
         const u8* next_at = tile_at(p, next, tile_bytes);
@@ -104,22 +112,19 @@ __device__ __forceinline__ void rows(const Rows& p) {
             sums[warp * 16 + lane / 4 + 8] = row1;
         }
         __syncthreads();
-        const u32 pairing = p.mode == SWIGLU ? 2 : 1;
-        for (u32 i = threadIdx.x; i < groups / pairing * 16; i += blockDim.x) {
-            const u32 owner = i / 16 * pairing, n = first + owner;
-            if (n >= tiles) continue;
-            const u32 row = n / pairing * 16 + i % 16;
+        if (finishes) {
             float a = 0, b = 0;
             for (u32 w = 0; w < p.split; w++) {
-                a += sums[(owner * p.split + w) * 16 + i % 16];
-                if (pairing == 2) b += sums[((owner + 1) * p.split + w) * 16 + i % 16];
+                a += sums[(owner * p.split + w) * 16 + threadIdx.x % 16];
+                if (pairing == 2) b += sums[((owner + 1) * p.split + w) * 16 + threadIdx.x % 16];
             }
             a *= scale, b *= scale;
             if (p.mode == SWIGLU) a = silu(a) * b;
-            if (p.mode == GATED) a *= silu(__ldcg(p.out + row));
-            if (p.mode == ADD) a += __ldcg(p.out + row);
+            if (p.mode == GATED) a *= silu(old);
+            if (p.mode == ADD) a += old;
             p.out[row] = a;
-            if (p.mode == LOGITS) best.take(a, row);
+            // What is no number counts as the least, as in the definition of sampling.
+            if (p.mode == LOGITS) best.take(fminf(fmaxf(a, -3.402823466e+38f), 3.402823466e+38f), row);
         }
         // The next turn writes the other half, so that one barrier a turn is enough.
         sums = first / (gridDim.x * groups) % 2 ? sums - warps * 16 : sums + warps * 16;

@@ -11,7 +11,7 @@ use crate::repack::{self, TILE_ROWS};
 
 /// What a row kernel does with its products: `Mode` of `rows.cu`.
 #[derive(Clone, Copy, PartialEq)]
-enum Mode {
+pub(super) enum Mode {
     Store = 0,
     Add = 1,
     Swiglu = 2,
@@ -93,15 +93,49 @@ fn embed_kernel(format: Format) -> &'static str {
     }
 }
 
+/// The most blocks that share the positions of one KV head: `SPLITS` of `attention.cu`.
+pub(super) const MAX_SPLITS: u32 = 32;
+
 /// How many blocks share the positions of one KV head.
-pub(super) fn attention_splits(config: &Config, machine: &Machine, limits: &Limits) -> u32 {
+fn attention_splits(config: &Config, machine: &Machine, limits: &Limits) -> u32 {
     let rows = config.kv_heads as u32 * query_groups(config);
-    (2 * machine.sms / rows).clamp(1, 64).min(limits.context.div_ceil(64))
+    (machine.sms / rows).clamp(1, MAX_SPLITS).min(limits.context.div_ceil(64))
 }
 
 /// A block of the attention kernels has up to four query heads of a KV head.
-fn query_groups(config: &Config) -> u32 {
+pub(super) fn query_groups(config: &Config) -> u32 {
     (config.heads / config.kv_heads).div_ceil(4) as u32
+}
+
+/// The arguments of every kernel of `attention.cu`.
+pub(super) fn attention_args(
+    c: &Config,
+    p: &Places,
+    layer: usize,
+    qkv: Value,
+    out: Value,
+) -> Vec<Value> {
+    let at = &p.layers[layer];
+    let halves = u32::from(c.rope_pairs == RopePairs::Halves);
+    // Scores are taken as powers of two.
+    let scale = (LOG2_E / (c.head_size as f64).sqrt()) as f32;
+    vec![
+        p.state,
+        qkv,
+        at.keys,
+        at.values,
+        out,
+        at.q_norm,
+        at.k_norm,
+        p.turns,
+        p.partial,
+        p.arrived,
+        Value::U32(c.heads as u32),
+        Value::U32(c.kv_heads as u32),
+        Value::U32(halves),
+        Value::F32(c.eps),
+        Value::F32(scale),
+    ]
 }
 
 /// Puts the launches of a token together.
@@ -156,7 +190,7 @@ pub(super) fn token(
         out: places.logits,
         mode: Mode::Logits,
     });
-    b.pick(head, limits);
+    b.choose(head, limits);
     b.steps
 }
 
@@ -191,7 +225,7 @@ impl Builder<'_> {
         let columns = table.columns() as u32;
         let args = vec![p.state, p.x, p.history, p.embedding, Value::U32(columns)];
         let blocks = columns.div_ceil(4 * 128);
-        let kernel = ("llama/token", embed_kernel(table.format));
+        let kernel = ("llama/embed", embed_kernel(table.format));
         self.step(("embedding", None), kernel, [blocks, 1, 1], 128, args).reads =
             table.format.bytes(table.columns()) as u64;
     }
@@ -251,41 +285,33 @@ impl Builder<'_> {
 
     fn attention(&mut self, layer: usize, limits: &Limits) {
         let (c, p) = (self.config, self.places);
-        let at = &p.layers[layer];
         let kernel = match c.head_size {
             32 => "attention_32",
             64 => "attention_64",
             _ => "attention_128",
         };
-        let halves = u32::from(c.rope_pairs == RopePairs::Halves);
-        // Scores are taken as powers of two.
-        let scale = (LOG2_E / (c.head_size as f64).sqrt()) as f32;
-        let args = vec![
-            p.state,
-            p.qkv,
-            at.keys,
-            at.values,
-            p.attended,
-            at.q_norm,
-            at.k_norm,
-            p.turns,
-            p.partial,
-            p.arrived,
-            Value::U32(c.heads as u32),
-            Value::U32(c.kv_heads as u32),
-            Value::U32(halves),
-            Value::F32(c.eps),
-            Value::F32(scale),
-        ];
+        let args = attention_args(c, p, layer, p.qkv, p.attended);
         let splits = attention_splits(c, self.machine, limits);
         let grid = [splits, c.kv_heads as u32, query_groups(c)];
-        self.step(("attention", Some(layer as u32)), ("llama/attention", kernel), grid, 128, args);
+        self.step(("attention", Some(layer as u32)), ("llama/attention", kernel), grid, 256, args);
     }
 
-    fn pick(&mut self, blocks_of_head: u32, limits: &Limits) {
+    fn choose(&mut self, blocks_of_head: u32, limits: &Limits) {
         let p = self.places;
-        let count = Value::U32(blocks_of_head);
-        let args = vec![p.state, p.output, p.history, p.best, count, Value::U32(limits.ring)];
-        self.step(("next token", None), ("llama/token", "pick_likeliest"), [1, 1, 1], 256, args);
+        let vocab = self.config.vocab as u32;
+        let args = vec![
+            p.state,
+            p.output,
+            p.history,
+            p.logits,
+            p.best,
+            Value::U32(blocks_of_head),
+            p.candidates,
+            Value::U32(vocab),
+            Value::U32(limits.ring),
+        ];
+        let kernel = ("llama/token", "choose");
+        self.step(("next token", None), kernel, [1, 1, 1], 1024, args).shared =
+            vocab.div_ceil(32) * 4;
     }
 }

@@ -2,10 +2,9 @@
 
 use std::f64::consts::TAU;
 
-use super::decode::attention_splits;
-use super::{
-    BufferId, BufferSpec, Limits, Machine, Place, Role, Source, Upload, Value, output, state,
-};
+use super::decode::MAX_SPLITS;
+use super::prefill::quantised_bytes;
+use super::{BufferId, BufferSpec, Limits, Place, Role, Source, Upload, Value, output, state};
 use crate::gguf::Tensor;
 use crate::model::Model;
 use crate::repack;
@@ -104,10 +103,24 @@ pub(super) struct Places {
     /// What splits of attention leave for each other.
     pub partial: Value,
     pub arrived: Value,
+    /// Tokens that sampling still considers.
+    pub candidates: Value,
+    pub batch: BatchPlaces,
+}
+
+/// Where the vectors of a batch of a prompt lie, one after the other.
+pub(super) struct BatchPlaces {
+    pub x: Value,
+    pub qkv: Value,
+    pub attended: Value,
+    pub gated: Value,
+    /// Quantised activations, and their scales.
+    pub values: Value,
+    pub scales: Value,
 }
 
 impl Places {
-    pub fn new(layout: &mut Layout, model: &Model, limits: &Limits, machine: &Machine) -> Places {
+    pub fn new(layout: &mut Layout, model: &Model, limits: &Limits) -> Places {
         let config = &model.config;
         let words = |n: usize| n as u64 * 4;
         let gpu = Place::Gpu;
@@ -153,7 +166,7 @@ impl Places {
 
         let work = layout.buffer("activations", Role::Activations, gpu, 0);
         let (x, qkv) = (config.embedding, config.q_size() + 2 * config.kv_size());
-        let splits = attention_splits(config, machine, limits) as usize;
+        let splits = MAX_SPLITS as usize;
         let ring = output::RING + limits.ring as usize;
         let mut whole = |name: &str, role, place, bytes| {
             Value::Buffer(layout.buffer(name, role, place, bytes), 0)
@@ -175,6 +188,26 @@ impl Places {
             best: layout.space(work, words(config.vocab / repack::TILE_ROWS * 2)),
             partial: layout.space(work, words(config.heads * splits * (config.head_size + 2))),
             arrived: layout.space(work, words(config.heads)),
+            candidates: layout.space(work, words(config.vocab)),
+            batch: BatchPlaces::new(layout, work, model, limits),
+        }
+    }
+}
+
+impl BatchPlaces {
+    fn new(layout: &mut Layout, work: BufferId, model: &Model, limits: &Limits) -> BatchPlaces {
+        let config = &model.config;
+        let widest = config.embedding.max(config.q_size()).max(config.feed_forward);
+        let (values, scales) = quantised_bytes(widest);
+        let qkv = config.q_size() + 2 * config.kv_size();
+        let mut each = |bytes: usize| layout.space(work, u64::from(limits.prefill) * bytes as u64);
+        BatchPlaces {
+            x: each(config.embedding * 4),
+            qkv: each(qkv * 4),
+            attended: each(config.q_size() * 4),
+            gated: each(config.feed_forward * 4),
+            values: each(values),
+            scales: each(scales),
         }
     }
 }

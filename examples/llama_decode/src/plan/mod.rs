@@ -10,6 +10,9 @@
 
 mod decode;
 mod layout;
+mod prefill;
+
+pub use prefill::Prefill;
 
 use crate::error::{Error, Result};
 use crate::model::Model;
@@ -206,6 +209,8 @@ pub struct Plan {
     pub uploads: Vec<Upload>,
     /// The launches of one token, in order.
     pub decode: Vec<Step>,
+    /// How a prompt goes into the cache.
+    pub prefill: Prefill,
 }
 
 impl Plan {
@@ -226,8 +231,20 @@ impl Plan {
             return refuse("a context or a ring of no tokens holds nothing".into());
         }
         let mut layout = layout::Layout::default();
-        let places = layout::Places::new(&mut layout, model, limits, machine);
+        let places = layout::Places::new(&mut layout, model, limits);
         let decode = decode::token(model, machine, limits, &places);
-        Ok(Plan { buffers: layout.buffers, uploads: layout.uploads, decode })
+        let prefill = Prefill::new(model, machine, limits, &places, &decode);
+        Ok(Plan { buffers: layout.buffers, uploads: layout.uploads, decode, prefill })
+    }
+
+    /// The launches that put `tokens` tokens into the cache: at most [`Limits::prefill`], and no more than the
+    /// cache has room for.
+    ///
+    /// They are the words of the history from [`state::POSITION`] on. Afterwards the position is `tokens` further and
+    /// [`state::TOKEN`] is the word of the history there. So all of a prompt but its last token goes through here, and
+    /// [`Plan::decode`] on the last one gives the first new token. Before the first batch [`state::TOKEN`] must be the
+    /// prompt's first token.
+    pub fn prefill(&self, tokens: u32) -> Vec<Step> {
+        self.prefill.steps(tokens)
     }
 }

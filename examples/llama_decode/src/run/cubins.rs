@@ -20,7 +20,7 @@ macro_rules! cubins {
     };
 }
 
-cubins!("word", "llama/attention", "llama/rows", "llama/token");
+cubins!("word", "llama/attention", "llama/embed", "llama/prefill", "llama/rows", "llama/token",);
 
 /// A cubin by its name, for a GPU of compute capability `sm` / 10.
 pub(super) fn cubin(name: &str, sm: u32) -> Result<&'static [u8]> {

@@ -304,6 +304,7 @@ mod tests {
                 step("increment", vec![counter]),
                 step("copy_word", vec![Value::Buffer(BufferId(1), 8), counter]),
             ],
+            prefill: Default::default(),
         }
     }
 

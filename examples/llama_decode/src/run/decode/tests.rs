@@ -147,7 +147,8 @@ fn decoder(pace: Pace) -> (Decoder, Rc<Cell<u32>>) {
     let roles = [(STATE, Role::State), (OUTPUT, Role::Output), (HISTORY, Role::History)];
     let spec = |(_, role)| BufferSpec { name: String::new(), bytes: 0, place: Place::Gpu, role };
     let buffers = roles.into_iter().map(spec).collect();
-    let plan = Plan { buffers, uploads: Vec::new(), decode: Vec::new() };
+    let plan =
+        Plan { buffers, uploads: Vec::new(), decode: Vec::new(), prefill: Default::default() };
     (Decoder::new(Box::new(toy), plan, LIMITS, pace).unwrap(), rings)
 }
 

@@ -1,0 +1,292 @@
+// A batch of a prompt: the columns of the products are its tokens.
+//
+// Token n of the batch stands at the state's position plus n and is that word of the history. All vectors of a batch lie
+// one after the other. The activations are quantised once for all products that use them, by `quantise_KIND`, as
+// Activations does it for one token, but with the planes of a run of 32 side by side: for each t of four, 16 bytes {high
+// 4t.., high 16 + 4t.., low 4t.., low 16 + 4t..}, or of 16 halves {high 2t.., high 8 + 2t.., low 2t.., low 8 + 2t..}.
+#include "formats.h"
+
+template <class Format>
+__device__ __forceinline__ void embed_batch(const u32* state, float* x, const u32* history, const u8* table, u32 columns) {
+    let_next_start();
+    wait_for_previous();
+    if (__ldcg(state + STOP)) return;
+    const u32 token = __ldcg(history + __ldcg(state + POSITION) + blockIdx.x);
+    const u8* tile = table + (u64)(token / 16) * Format::tile_bytes(columns);
+    for (u32 at = threadIdx.x; at < columns; at += blockDim.x)
+        x[(u64)blockIdx.x * columns + at] = Format::weight(tile, token % 16, at, columns);
+}
+
+// Scales in 128 columns. Halves have one, kept twice: no copy is of less than 16 bytes.
+template <Kind kind>
+constexpr u32 runs = Activations<kind>::integer ? 128 / Activations<kind>::run : 2;
+
+// A block for each token. With the weights of a norm, the scales include the norm's.
+template <Kind kind>
+__device__ __forceinline__ void quantise(const float* x, const float* norm, u8* values, float2* scales, u32 k, float epsilon) {
+    using X = Activations<kind>;
+    __shared__ float squares[32];
+    const u32 lane = threadIdx.x % 32, padded = X::padded(k);
+    let_next_start();
+    wait_for_previous();
+    x += (u64)blockIdx.x * k;
+    values += (u64)blockIdx.x * X::value_bytes(k);
+    scales += (u64)blockIdx.x * (padded / 128 * runs<kind>);
+    float rms = 1;
+    if (norm) {
+        float mine = 0;
+        for (u32 at = threadIdx.x; at < k; at += blockDim.x) {
+            const float v = __ldcg(x + at);
+            mine += v * v;
+        }
+        mine = sum_of<32>(mine);
+        if (lane == 0) squares[threadIdx.x / 32] = mine;
+        __syncthreads();
+        float all = 0;
+        for (u32 w = 0; w < blockDim.x / 32; w++) all += squares[w];
+        rms = rsqrtf(all / k + epsilon);
+    }
+    for (u32 at = threadIdx.x * 4; at < padded; at += blockDim.x * 4) {
+        float4 v = make_float4(0, 0, 0, 0);
+        if (at < k) {
+            v = __ldcg((const float4*)(x + at));
+            if (norm) {
+                const float4 w = __ldg((const float4*)(norm + at));
+                v.x *= w.x, v.y *= w.y, v.z *= w.z, v.w *= w.w;
+            }
+        }
+        float most = fmaxf(fmaxf(fabsf(v.x), fabsf(v.y)), fmaxf(fabsf(v.z), fabsf(v.w)));
+        if (X::integer) {
+            most = max_of<8>(most);
+            const float scale = most * (1.0f / 32639) * rms, inverse = most > 0 ? 32639 / most : 0;
+            u32 high, low;
+            i32 sum = sum_of<4>(X::planes(v, inverse, high, low));
+            u8* to = values + at / 32 * 64 + at % 16 * 4 + at % 32 / 16 * 4;
+            *(u32*)to = high;
+            *(u32*)(to + 8) = low;
+            if (kind == Kind::Bytes) {
+                sum += __shfl_xor_sync(0xffffffff, sum, 4);
+                if (lane % 8 == 0) scales[at / 32] = make_float2(scale, scale * sum);
+            } else {
+                if (lane % 4 == 0) scales[at / 16] = make_float2(scale, -32 * scale * sum);
+            }
+        } else {
+            most = max_of<32>(most);
+            const u32 exponent = __float_as_uint(most) >> 23;
+            const float scale = exponent > 14 ? __uint_as_float((exponent - 14) << 23) : 1.0f;
+            const float inverse = exponent > 14 ? __uint_as_float((268 - exponent) << 23) : 1.0f;
+            u8* to = values + at / 16 * 64 + at % 8 / 2 * 16 + at % 16 / 8 * 4;
+            X::split(to, 8, v.x * inverse, v.y * inverse);
+            X::split(to + 16, 8, v.z * inverse, v.w * inverse);
+            if (lane < 2) scales[at / 128 * 2 + lane] = make_float2(scale * rms, 0);
+        }
+    }
+}
+
+enum Mode : u32 { STORE = 0, ADD = 1, GATED = 3 };
+
+constexpr u32 TOKENS = 64, NTILES = TOKENS / 8, WARPS = 8;
+
+// Past L1, which may hold what lay there before: a kernel that starts early is not cleared of that.
+__device__ __forceinline__ void copy_16(void* to, const void* from) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((u32)__cvta_generic_to_shared(to)), "l"(from) : "memory");
+}
+
+// The activations of 64 tokens and 128 columns, in shared memory.
+template <Kind kind>
+struct Panel {
+    static constexpr u32 BYTES = Activations<kind>::integer ? 256 : 512;
+    // The padding spreads tokens over the banks.
+    static constexpr u32 STRIDE = BYTES + 64, RUNS = runs<kind>;
+    __align__(16) u8 values[TOKENS * STRIDE];
+    float2 scales[TOKENS * RUNS];
+
+    __device__ __forceinline__ void request(const u8* from, const float2* from_scales, u32 group, u32 k, u32 tokens) {
+        const u32 row_bytes = Activations<kind>::value_bytes(k), row_runs = Activations<kind>::padded(k) / 128 * RUNS;
+        for (u32 i = threadIdx.x; i < TOKENS * (BYTES / 16); i += WARPS * 32) {
+            // Past the batch the last token stands in: nobody looks at what comes of it.
+            const u32 token = min(i / (BYTES / 16), tokens - 1), at = i % (BYTES / 16) * 16;
+            copy_16(values + i / (BYTES / 16) * STRIDE + at, from + (u64)token * row_bytes + group * BYTES + at);
+        }
+        for (u32 i = threadIdx.x; i < TOKENS * RUNS / 2; i += WARPS * 32) {
+            const u32 token = min(i / (RUNS / 2), tokens - 1), run = i % (RUNS / 2) * 2;
+            copy_16(scales + i * 2, from_scales + (u64)token * row_runs + group * RUNS + run);
+        }
+        asm volatile("cp.async.commit_group;" ::: "memory");
+    }
+    __device__ __forceinline__ uint4 fragment(u32 ntile, u32 run, u32 lane) const {
+        return *(const uint4*)(values + (ntile * 8 + lane / 4) * STRIDE + run * 64 + lane % 4 * 16);
+    }
+    // {scale, sum} of this lane's two tokens.
+    __device__ __forceinline__ float4 scale(u32 ntile, u32 run, u32 lane) const {
+        const float2* at = scales + (ntile * 8 + lane % 4 * 2) * RUNS + run;
+        return make_float4(at[0].x, at[0].y, at[RUNS].x, at[RUNS].y);
+    }
+};
+
+__device__ __forceinline__ void mma_s8_16(i32 (&c)[4], u32 a0, u32 a1, u32 b) {
+    asm("mma.sync.aligned.m16n8k16.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+        : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
+        : "r"(a0), "r"(a1), "r"(b));
+}
+
+// sums += (scale * dot) * x.scale - low * x.sum, for two rows and two tokens.
+__device__ __forceinline__ void scale_in(float (&sums)[4], const i32 (&high)[4], const i32 (&low)[4], const Scales& w, float4 x) {
+#pragma unroll
+    for (u32 i = 0; i < 4; i++) {
+        const float a = i % 2 ? x.z : x.x, sum = i % 2 ? x.w : x.y;
+        sums[i] += (float)(high[i] * 256 + low[i]) * (w.scale[i / 2] * a) - w.low[i / 2] * sum;
+    }
+}
+
+template <class Format, Kind kind>
+__device__ __forceinline__ void multiply_group(float (&sums)[NTILES][4], const Format& w, const Panel<kind>& x, u32 group, u32 lane) {
+#pragma unroll
+    for (u32 run = 0; run < 4; run++) {
+        const uint4 a = w.fragment(group * 4 + run);
+        if constexpr (kind == Kind::BytesBy16) {
+#pragma unroll
+            for (u32 half = 0; half < 2; half++) {
+                const Scales scales = w.scales(group * 4 + run, half, lane);
+#pragma unroll
+                for (u32 n = 0; n < NTILES; n++) {
+                    const uint4 b = x.fragment(n, run, lane);
+                    i32 high[4] = {0, 0, 0, 0}, low[4] = {0, 0, 0, 0};
+                    mma_s8_16(high, half ? a.z : a.x, half ? a.w : a.y, half ? b.y : b.x);
+                    mma_s8_16(low, half ? a.z : a.x, half ? a.w : a.y, half ? b.w : b.z);
+                    scale_in(sums[n], high, low, scales, x.scale(n, run * 2 + half, lane));
+                }
+            }
+        } else {
+            const Scales scales = w.scales(group * 4 + run, 0, lane);
+#pragma unroll
+            for (u32 n = 0; n < NTILES; n++) {
+                const uint4 b = x.fragment(n, run, lane);
+                i32 high[4] = {0, 0, 0, 0}, low[4] = {0, 0, 0, 0};
+                if (Format::is_signed) {
+                    mma_s8(high, a.x, a.y, a.z, a.w, b.x, b.y);
+                    mma_s8(low, a.x, a.y, a.z, a.w, b.z, b.w);
+                } else {
+                    mma_u8(high, a.x, a.y, a.z, a.w, b.x, b.y);
+                    mma_u8(low, a.x, a.y, a.z, a.w, b.z, b.w);
+                }
+                scale_in(sums[n], high, low, scales, x.scale(n, run, lane));
+            }
+        }
+    }
+}
+template <Kind kind>
+__device__ __forceinline__ void multiply_group(float (&sums)[NTILES][4], const Float16<kind>& w, const Panel<kind>& x, u32 group, u32 lane) {
+#pragma unroll
+    for (u32 n = 0; n < NTILES; n++) {
+        float c[4] = {0, 0, 0, 0};
+#pragma unroll
+        for (u32 i = 0; i < 8; i++) {
+            const uint4 b = x.fragment(n, i, lane);
+            if (kind == Kind::Half) {
+                mma_f16(c, w.q[group * 8 + i], b.x, b.y);
+                mma_f16(c, w.q[group * 8 + i], b.z, b.w);
+            } else {
+                mma_bf16(c, w.q[group * 8 + i], b.x, b.y);
+                mma_bf16(c, w.q[group * 8 + i], b.z, b.w);
+            }
+        }
+        const float4 scale = x.scale(n, 0, lane);
+#pragma unroll
+        for (u32 i = 0; i < 4; i++) sums[n][i] += c[i] * (i % 2 ? scale.z : scale.x);
+    }
+}
+
+// out[token][row] for a matrix of `tiles` tiles. Grid: eight tiles each, 64 tokens each. A warp has a tile.
+template <class Format, Kind kind>
+__device__ __forceinline__ void tiles(const u32* state, float* out, u32 stride, const u8* values, const float2* scales,
+                                      const u8* matrix, u32 tiles, u32 k, u32 tokens, u32 mode) {
+    extern __shared__ __align__(16) u8 shared[];
+    Panel<kind>* panels = (Panel<kind>*)shared;
+    const u32 lane = threadIdx.x % 32, tile = blockIdx.x * WARPS + threadIdx.x / 32, groups = ceil_div(k, 128);
+    const u32 first = blockIdx.y * TOKENS, here = min(TOKENS, tokens - first);
+    values += (u64)first * Activations<kind>::value_bytes(k);
+    scales += (u64)first * (Activations<kind>::padded(k) / 128 * runs<kind>);
+    // A warp beyond the matrix multiplies with the last tile and keeps nothing.
+    const u8* at = matrix + (u64)min(tile, tiles - 1) * Format::tile_bytes(k);
+    constexpr u32 EACH = Format::UNIT / 128;
+    Format weights;
+    weights.load(at, 0, k, lane);
+    let_next_start();
+    wait_for_previous();
+    if (__ldcg(state + STOP)) return;
+    float sums[NTILES][4] = {};
+    panels[0].request(values, scales, 0, k, here);
+    for (u32 unit = 0; unit < Format::units(k); unit++) {
+#pragma unroll
+        for (u32 i = 0; i < EACH; i++) {
+            const u32 group = unit * EACH + i;
+            if (group >= groups) break;
+            if (group + 1 < groups) {
+                panels[(group + 1) % 2].request(values, scales, group + 1, k, here);
+                asm volatile("cp.async.wait_group 1;" ::: "memory");
+            } else {
+                asm volatile("cp.async.wait_group 0;" ::: "memory");
+            }
+            __syncthreads();
+            multiply_group(sums, weights, panels[group % 2], i, lane);
+            __syncthreads();
+        }
+        if (unit + 1 < Format::units(k)) weights.load(at, unit + 1, k, lane);
+    }
+    if (tile >= tiles) return;
+#pragma unroll
+    for (u32 n = 0; n < NTILES; n++)
+#pragma unroll
+        for (u32 i = 0; i < 4; i++) {
+            const u32 token = n * 8 + lane % 4 * 2 + i % 2, row = tile * 16 + lane / 4 + i / 2 * 8;
+            if (token >= here) continue;
+            float* to = out + (u64)(first + token) * stride + row;
+            float v = sums[n][i];
+            if (mode == ADD) v += __ldcg(to);
+            if (mode == GATED) {
+                const float gate = __ldcg(to);
+                v *= gate / (1 + expf(-gate));
+            }
+            *to = v;
+        }
+}
+
+#define PREFILL(name, Format, kind)                                                                                      \
+    extern "C" __global__ void embed_batch_##name(const u32* state, float* x, const u32* history, const u8* table,      \
+                                                  u32 columns) {                                                        \
+        embed_batch<Format>(state, x, history, table, columns);                                                         \
+    }                                                                                                                   \
+    extern "C" __global__ void __launch_bounds__(WARPS * 32, 1)                                                         \
+        tiles_##name(const u32* state, float* out, u32 stride, const u8* values, const float2* scales, const u8* matrix, \
+                     u32 count, u32 k, u32 tokens, u32 mode) {                                                          \
+        tiles<Format, kind>(state, out, stride, values, scales, matrix, count, k, tokens, mode);                        \
+    }
+PREFILL(f16, F16, Kind::Half)
+PREFILL(bf16, BF16, Kind::Bfloat)
+PREFILL(q4_0, Q4_0, Kind::Bytes)
+PREFILL(q8_0, Q8_0, Kind::Bytes)
+PREFILL(q4_k, Q4_K, Kind::Bytes)
+PREFILL(q5_k, Q5_K, Kind::Bytes)
+PREFILL(q6_k, Q6_K, Kind::BytesBy16)
+
+#define QUANTISE(name, kind)                                                                                            \
+    extern "C" __global__ void __launch_bounds__(256) quantise_##name(const float* x, const float* norm, u8* values,     \
+                                                                      float2* scales, u32 k, float epsilon) {           \
+        quantise<kind>(x, norm, values, scales, k, epsilon);                                                            \
+    }
+QUANTISE(half, Kind::Half)
+QUANTISE(bfloat, Kind::Bfloat)
+QUANTISE(bytes, Kind::Bytes)
+QUANTISE(bytes_by_16, Kind::BytesBy16)
+
+// The batch is done: its tokens are in the cache, and the next word of the history is the next to embed.
+extern "C" __global__ void move_on(u32* state, const u32* history, u32 tokens) {
+    let_next_start();
+    wait_for_previous();
+    volatile u32* words = state;
+    if (words[STOP]) return;
+    const u32 position = words[POSITION] + tokens;
+    words[POSITION] = position;
+    if (position < words[CONTEXT]) words[TOKEN] = __ldcg(history + position);
+}
