@@ -55,12 +55,12 @@ pub(crate) struct KernelInner {
     pub(crate) local_bytes: u32,
     pub(crate) code: GpuRange,
     registers: u32,
-    sm: u32,
+    pub(crate) sm: u32,
     static_shared: u32,
     reserved_shared: u32,
     max_threads: Option<u32>,
     required_block: Option<[u32; 3]>,
-    cluster: Option<[u32; 3]>,
+    pub(crate) cluster: Option<[u32; 3]>,
     waits_itself: bool,
     /// Where a launch begins that first of all waits for the one before it, on GPUs whose launches
     /// do that.
@@ -420,8 +420,11 @@ impl Kernel {
             ));
         };
         let mut descriptor = kernel.template.clone();
+        // The hardware counts clusters.
+        let cluster = kernel.cluster.unwrap_or([1; 3]);
+        let grid = std::array::from_fn(|i| launch.grid[i] / cluster[i]);
         descriptor
-            .geometry(launch.grid, launch.block, shared)
+            .geometry(grid, launch.block, shared)
             .or_else(|error| self.refuse(error.to_string()))?;
         Ok(descriptor)
     }

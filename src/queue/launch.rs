@@ -25,6 +25,14 @@ const STACK_POINTER_AT: u32 = 0x28;
 /// Frames grow down from here in each thread's 16 MiB of local addresses.
 const STACK_POINTER: u32 = 0xff_fdc0;
 
+/// More of them on Hopper: whether there are clusters, their size, its reciprocals, how many there are,
+/// and the blocks of one. Without them a cluster's barrier is a block's and its size is 0.
+const HAS_CLUSTERS_AT: u32 = 0x140;
+const CLUSTER_DIM_AT: u32 = 0x144;
+const CLUSTER_FACTOR_AT: u32 = 0x150;
+const CLUSTERS_AT: u32 = 0x15c;
+const CLUSTER_BLOCKS_AT: u32 = 0x188;
+
 /// A launch that was checked and is ready to be written.
 pub(crate) struct Prepared<'a> {
     pub(crate) kernel: &'a Kernel,
@@ -117,6 +125,16 @@ impl<'a> Prepared<'a> {
             head(at + 4, (window >> 32) as u32);
         }
         head(STACK_POINTER_AT, STACK_POINTER);
+        if kernel.sm >= 90 {
+            let size = kernel.cluster.unwrap_or([1; 3]);
+            head(HAS_CLUSTERS_AT, kernel.cluster.is_some().into());
+            head(CLUSTER_BLOCKS_AT, size.iter().product());
+            for (i, (size, grid)) in (0..).zip(size.iter().zip(grid)) {
+                head(CLUSTER_DIM_AT + 4 * i, *size);
+                head(CLUSTER_FACTOR_AT + 4 * i, (1.0 / *size as f32).to_bits());
+                head(CLUSTERS_AT + 4 * i, grid / size);
+            }
+        }
 
         let mut packer = Packer { at: base, word: 0, put };
         for (arg, parameter) in self.args.iter().zip(&kernel.parameters.list) {

@@ -178,6 +178,9 @@ impl Recorder {
     /// Makes a slot of each word that a launch's shape goes into.
     fn use_shape(&mut self, kernel: &Kernel, shape: Shape, into: &mut Patched) -> Result<()> {
         let Some((_, index)) = shape.slot else { return Ok(()) };
+        if kernel.inner.cluster.is_some() {
+            return Err(Error::request("the grid of a kernel with clusters cannot be a slot"));
+        }
         let words = ShapeWords::new(kernel, &shape.launch)?;
         let mut shape = ShapeUse::new(kernel, &words);
         shape.first = self.slots.len();
