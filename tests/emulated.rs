@@ -8,17 +8,21 @@ use libtest_mimic::{Arguments, Failed, Trial};
 
 fn main() {
     let plain = cases::CASES.iter().map(|case| trial(case, case.name.to_owned(), false));
-    // Once more where caches stay stale and stores are not seen at once: nothing may be missing.
-    let cached = cases::CASES.iter().map(|case| trial(case, format!("{}/caches", case.name), true));
-    libtest_mimic::run(&Arguments::from_args(), plain.chain(cached).collect()).exit();
+    // Once more where caches stay stale, stores are not seen at once, and races are looked for.
+    let strict = cases::CASES.iter().map(|case| trial(case, format!("{}/strict", case.name), true));
+    libtest_mimic::run(&Arguments::from_args(), plain.chain(strict).collect()).exit();
 }
 
-fn trial(case: &'static cases::Case, name: String, caches: bool) -> Trial {
+fn trial(case: &'static cases::Case, name: String, strict: bool) -> Trial {
     Trial::test(name, move || {
-        emulator::run(Options { caches, ..Options::default() }, |_| {
+        let options = Options { caches: strict, races: strict, ..Options::default() };
+        emulator::run(options, |board| {
             let device = Device::open(Select::Auto)?;
-            (case.run)(&device)
+            (case.run)(&device)?;
+            match board.warnings().into_iter().find(|warning| warning.contains("a race on")) {
+                Some(race) => Err(Failed::from(race)),
+                None => Ok(()),
+            }
         })?
-        .map_err(Failed::from)
     })
 }

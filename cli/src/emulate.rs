@@ -38,6 +38,9 @@ pub(crate) struct Emulate {
     /// bad luck. Kernels run slower.
     #[arg(long)]
     caches: bool,
+    /// Warn of accesses of kernels that nothing orders. Kernels run much slower
+    #[arg(long)]
+    races: bool,
     /// Let engines, blocks and warps take turns in an order that this number decides
     #[arg(long, value_name = "N")]
     seed: Option<u64>,
@@ -97,8 +100,9 @@ impl Emulate {
         // SAFETY: no other thread runs yet that could read the environment meanwhile.
         unsafe { std::env::set_var(crate::EMULATED, profile.name) };
         let inject = Injector::new(self.inject);
-        let Emulate { log, caches, seed, threads, .. } = self;
-        let options = Options { profile, inject, log, caches, seed, threads, ..Options::default() };
+        let Emulate { log, caches, races, seed, threads, .. } = self;
+        let options =
+            Options { profile, inject, log, caches, races, seed, threads, ..Options::default() };
         match launch(options, program, args) {
             Ok(status) => forwarded(status),
             Err(error) => {

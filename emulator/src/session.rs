@@ -29,6 +29,9 @@ pub struct Options {
     /// Model caches that stay stale and stores that others do not see yet: what lacks an invalidate, a
     /// membar or a flush then reads old bytes in every run. Off by default, for kernels run slower.
     pub caches: bool,
+    /// Look for accesses of kernels to shared and global memory that nothing orders, and warn of them:
+    /// [`Board::warnings`]. Off by default, for kernels run much slower.
+    pub races: bool,
     /// Let engines, channels, blocks and warps take turns in an order that this seed decides.
     pub seed: Option<u64>,
     /// On how many threads the blocks of a kernel run; as many as the machine has processors if not said.

@@ -125,10 +125,13 @@ impl Front {
     /// Starts the threads, which then wait for a filter.
     fn start(options: Options, place: Place) -> Result<Front, Unavailable> {
         program::check_access().map_err(Unavailable::memory)?;
-        let Options { profile, inject, log, quiet_faults, caches, seed, threads } = options;
+        let Options { profile, inject, log, quiet_faults, caches, races, seed, threads } = options;
         let mut gpu = Gpu::new();
         if caches {
             gpu.model_caches();
+        }
+        if races {
+            gpu.detect_races();
         }
         if let Some(seed) = seed {
             gpu.shake(seed);

@@ -16,6 +16,7 @@ use super::fetch::Fetcher;
 use super::launch::Pcas;
 use super::launch_code::CodeCache;
 use super::mmu::{MmuFault, Space};
+use super::races::Races;
 use super::registers::{Registers, Table};
 use super::semaphore::{Acquire, Release};
 use super::stores::Reach;
@@ -45,6 +46,8 @@ pub(super) struct Bus<'a> {
     pub(super) visibility: Option<&'a mut Visibility>,
     /// How many threads a grid may run on.
     pub(super) threads: NonZero<usize>,
+    /// Who looks for accesses that nothing orders.
+    pub(super) races: Option<&'a mut Races>,
     /// With it, engines run behind the host engine.
     pub(super) shaker: Option<&'a mut Shaker>,
 }

@@ -6,7 +6,7 @@ use super::channel::Bus;
 use super::compute::Setup;
 use super::fault::Fault;
 use super::launch_grid::Grid;
-use super::qmd::{Action, Raw};
+use super::qmd::{Action, Raw, Tells};
 use super::qmd_version::Version;
 
 /// What the host engine passes on.
@@ -28,6 +28,8 @@ pub(super) struct Launches {
     waiting: BTreeMap<u64, Waiting>,
     /// Descriptors fetched before their turn, as they were then.
     prefetched: BTreeMap<u64, Raw>,
+    /// Latches that are closed, and by how many launches.
+    closed: BTreeMap<u32, u32>,
 }
 
 struct Waiting {
@@ -47,6 +49,7 @@ impl Launches {
             running: VecDeque::new(),
             waiting: BTreeMap::new(),
             prefetched: BTreeMap::new(),
+            closed: BTreeMap::new(),
         }
     }
 
@@ -119,6 +122,9 @@ impl Launches {
         for dependent in descriptor.dependents.iter().filter(|dependent| dependent.prefetched) {
             self.tell(bus, dependent.va, Action::Prefetch)?;
         }
+        if let Some(latch) = descriptor.arrives_at {
+            *self.closed.entry(latch).or_insert(0) += 1;
+        }
         self.running.push_back(Grid::new(bus, descriptor, self.setup, ahead)?);
         Ok(())
     }
@@ -129,18 +135,47 @@ impl Launches {
             self.running.rotate_left(shaker.below(self.running.len() as u32) as usize);
         }
         let Some(mut grid) = self.running.pop_front() else { return Ok(0) };
-        let ran = grid.run(bus)?;
-        if ran.done {
-            grid.end(bus)?;
+        if grid.descriptor.waits_on.is_none_or(|latch| !self.closed.contains_key(&latch)) {
+            grid.open_latch(bus);
         }
-        if ran.done || ran.all_started && grid.descriptor.early {
-            for dependent in std::mem::take(&mut grid.descriptor.dependents) {
-                self.tell(bus, dependent.va, dependent.action)?;
-            }
+        let ran = grid.run(bus)?;
+        let tells = match grid.descriptor.tells {
+            Tells::AtLastStart => ran.all_started,
+            Tells::BeforeMembar => ran.done,
+            Tells::Last => false,
+        };
+        if tells && !grid.descriptor.dependents.is_empty() {
+            self.tell_dependents(bus, &mut grid)?;
+            // They may run before this one has come to its end.
+            self.running.push_back(grid);
+            return Ok(ran.spent);
         }
         if !ran.done {
             self.running.push_back(grid);
+            return Ok(ran.spent);
         }
+        grid.end(bus)?;
+        if let Some(latch) = grid.descriptor.arrives_at {
+            self.open(latch);
+        }
+        self.tell_dependents(bus, &mut grid)?;
         Ok(ran.spent)
+    }
+
+    fn tell_dependents(&mut self, bus: &mut Bus, grid: &mut Grid) -> Result<(), Fault> {
+        for dependent in std::mem::take(&mut grid.descriptor.dependents) {
+            self.tell(bus, dependent.va, dependent.action)?;
+        }
+        Ok(())
+    }
+
+    /// One launch less keeps a latch closed.
+    fn open(&mut self, latch: u32) {
+        if let Some(launches) = self.closed.get_mut(&latch) {
+            *launches -= 1;
+            if *launches == 0 {
+                self.closed.remove(&latch);
+            }
+        }
     }
 }

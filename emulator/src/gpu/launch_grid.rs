@@ -13,6 +13,7 @@ use super::compute::Setup;
 use super::fault::{Fault, FaultCause, WarpError};
 use super::mmu::{Kind, Space};
 use super::qmd::Descriptor;
+use super::races::GridId;
 use super::watch::Watched;
 use crate::sm::{self, Block, FaultKind, GlobalMemory, MemoryFault, Order, Outcome, Program, Span};
 
@@ -24,6 +25,8 @@ const SLICE: u64 = 1 << 16;
 const FIRST_SLICE: u64 = 1 << 14;
 /// A slice on several threads, each: what it costs to start them must not matter.
 const SHARED_SLICE: u64 = 1 << 17;
+/// The same for one that waits for another.
+const WAITING_SLICE: u64 = 1 << 10;
 /// What starting a warp costs, in instructions, so that grids of empty blocks end a slice too.
 const WARP_START: u64 = 64;
 
@@ -57,6 +60,10 @@ self_cell!(
 pub(super) struct Grid {
     pub(super) descriptor: Descriptor,
     setup: Setup,
+    /// Its number for who looks for races.
+    race: Option<GridId>,
+    /// The launch before it has not ended, and its blocks go no further than where they wait for that.
+    waits: bool,
     fixed: Arc<Fixed>,
     /// The next block to start, counted with x running fastest.
     next: u64,
@@ -122,9 +129,12 @@ impl Grid {
         let banks = Banks::new(banks, |banks| banks.iter().map(Vec::as_slice).collect());
         let blocks = descriptor.grid.iter().map(|n| u64::from(*n)).product();
         let fixed = Arc::new(Fixed { program, banks });
+        let race = bus.races.as_mut().map(|races| races.start(descriptor.entry, descriptor.block));
         Ok(Grid {
+            waits: descriptor.waits_on.is_some(),
             descriptor,
             setup,
+            race,
             fixed,
             next: 0,
             blocks,
@@ -133,24 +143,51 @@ impl Grid {
         })
     }
 
+    /// What this launch waits for has ended.
+    pub(super) fn open_latch(&mut self, bus: &mut Bus) {
+        if std::mem::take(&mut self.waits) && self.descriptor.latch_invalidates_data {
+            if let Some(visibility) = &mut bus.visibility {
+                visibility.invalidate_data();
+            }
+        }
+    }
+
     /// Runs a slice.
     pub(super) fn run(&mut self, bus: &mut Bus) -> Result<Ran, Fault> {
         let left = self.blocks - self.next + self.resident.len() as u64;
-        // Caches know one multiprocessor at a time.
-        let threads = match bus.visibility {
-            None => (bus.threads.get() as u64).min(left) as usize,
-            Some(_) => 1,
-        };
+        // Caches know one multiprocessor at a time, and who looks for races one block.
+        let alone = bus.visibility.is_some() || bus.races.is_some() || self.waits;
+        let threads = if alone { 1 } else { (bus.threads.get() as u64).min(left) as usize };
         let first = !std::mem::replace(&mut self.begun, true);
         let spent = match (bus.shaker.is_some(), first) {
             (true, _) => self.run_shaken(bus),
+            (false, _) if self.waits => self.run_here(bus, WAITING_SLICE),
             (false, true) => self.run_here(bus, FIRST_SLICE),
             (false, false) if threads > 1 => self.run_together(bus, threads),
             (false, false) => self.run_here(bus, SLICE),
         };
         let spent = spent.map_err(|fault| explain(bus.space, &self.descriptor, &fault))?;
+        if let Some(races) = &mut bus.races {
+            for report in races.take_reports() {
+                bus.notice(report);
+            }
+        }
         let all_started = self.next == self.blocks;
         Ok(Ran { spent, all_started, done: all_started && self.resident.is_empty() })
+    }
+
+    /// Lets a block run, as whoever watches it wants; how that ended, and how many instructions that were.
+    fn turn(&self, block: &mut Resident, bus: &mut Bus, budget: u64) -> (Outcome, u64) {
+        let races = bus.races.as_deref_mut().zip(self.race);
+        match (bus.visibility.as_deref_mut(), races) {
+            (None, None) if self.waits => run_block(block, &Early(bus.space), budget),
+            (None, None) => run_block(block, bus.space, budget),
+            (visibility, races) => {
+                let sm = block.with_dependent(|_, block| block.sm());
+                let memory = Watched::new((bus.space_id, bus.space), sm, visibility, races);
+                run_block(block, &memory.waiting(self.waits), budget)
+            }
+        }
     }
 
     /// A slice in an order that the seed decides.
@@ -158,7 +195,9 @@ impl Grid {
         let below = |bus: &mut Bus, limit| {
             bus.shaker.as_mut().map_or(0, |shaker| u64::from(shaker.below(limit)))
         };
-        let limit = 1 + below(bus, 2048);
+        // Slices of every order of size, so that small kernels are interrupted too.
+        let order = below(bus, 12);
+        let limit = 1 + below(bus, 1 << order);
         let mut spent = 0;
         let room = self.resident.len() < self.descriptor.resident as usize;
         let mut start = room && self.next < self.blocks && below(bus, 2) == 0;
@@ -171,7 +210,8 @@ impl Grid {
             let chosen = below(bus, self.resident.len() as u32);
             self.resident.rotate_left(chosen as usize);
             let Some(mut block) = self.resident.pop_front() else { break };
-            let (outcome, ran) = turn(&mut block, bus, limit.saturating_sub(spent).max(1));
+            let budget = limit.saturating_sub(spent).max(1).min(1 + below(bus, 256));
+            let (outcome, ran) = self.turn(&mut block, bus, budget);
             spent += ran;
             match outcome {
                 Outcome::Done => {}
@@ -187,7 +227,8 @@ impl Grid {
         let mut spent = self.make_room(bus.clock);
         while spent < limit {
             let Some((mut block, cost)) = self.take(bus.clock) else { break };
-            let (outcome, ran) = turn(&mut block, bus, limit.saturating_sub(spent + cost).max(1));
+            let (outcome, ran) =
+                self.turn(&mut block, bus, limit.saturating_sub(spent + cost).max(1));
             spent += cost + ran;
             match outcome {
                 Outcome::Done => {}
@@ -257,6 +298,9 @@ impl Grid {
     pub(super) fn end(&self, bus: &mut Bus) -> Result<(), Fault> {
         if let Some(visibility) = &mut bus.visibility {
             visibility.end(self.descriptor.membar);
+        }
+        if let (Some(races), Some(id)) = (&mut bus.races, self.race) {
+            races.end(id);
         }
         let va = self.descriptor.va;
         for release in &self.descriptor.releases {
@@ -338,19 +382,6 @@ fn lock<'a, 'b>(turns: &'b Mutex<Turns<'a>>) -> MutexGuard<'b, Turns<'a>> {
     turns.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Lets a block run, through caches if they are modelled; how that ended, and how many instructions that
-/// were.
-fn turn(block: &mut Resident, bus: &mut Bus, budget: u64) -> (Outcome, u64) {
-    match bus.visibility.as_deref_mut() {
-        None => run_block(block, bus.space, budget),
-        visibility => {
-            let sm = block.with_dependent(|_, block| block.sm());
-            let memory = Watched::new((bus.space_id, bus.space), sm, visibility);
-            run_block(block, &memory, budget)
-        }
-    }
-}
-
 fn run_block(block: &mut Resident, memory: &dyn GlobalMemory, budget: u64) -> (Outcome, u64) {
     block.with_dependent_mut(|_, block| {
         let before = block.instructions();
@@ -421,6 +452,19 @@ fn warp_error(kind: &FaultKind) -> Option<u32> {
         FaultKind::Constant { .. } => Some(0x12),
         // Hardware has no code for these: it hangs, or writes all the same.
         FaultKind::Barrier { .. } | FaultKind::Deadlock | FaultKind::ReadOnly => None,
+    }
+}
+
+/// The memory of a launch that waits for the one before it.
+struct Early<'a>(&'a Space);
+
+impl GlobalMemory for Early<'_> {
+    fn span(&self, address: u64) -> Result<Span<'_>, MemoryFault> {
+        GlobalMemory::span(self.0, address)
+    }
+
+    fn latch_is_open(&self) -> bool {
+        false
     }
 }
 

@@ -14,6 +14,7 @@ use channel::{Advance, Bus, Channel};
 use clock::{Clock, time_of_day};
 use launch_code::CodeCache;
 use mmu::Space;
+use races::Races;
 use visibility::Visibility;
 
 mod caches;
@@ -30,6 +31,7 @@ mod launch_grid;
 mod mmu;
 mod qmd;
 mod qmd_version;
+mod races;
 mod registers;
 mod semaphore;
 mod stores;
@@ -123,6 +125,7 @@ pub struct Gpu {
     /// By TSG: what stopped the kernel that it died of.
     warp_errors: BTreeMap<u32, WarpError>,
     threads: NonZero<usize>,
+    races: Option<Races>,
     shaker: Option<Shaker>,
 }
 
@@ -158,6 +161,7 @@ impl Gpu {
             visibility: None,
             warp_errors: BTreeMap::new(),
             threads: launch_grid::processors(),
+            races: None,
             shaker: None,
         }
     }
@@ -180,6 +184,12 @@ impl Gpu {
     /// is called. With a seed, or with caches modelled, it is always one.
     pub fn set_threads(&mut self, threads: NonZero<usize>) {
         self.threads = threads;
+    }
+
+    /// From now on accesses of kernels that nothing orders are told of by an [`Event::Notice`], each pair
+    /// of instructions once. Kernels run much slower.
+    pub fn detect_races(&mut self) {
+        self.races.get_or_insert_default();
     }
 
     /// A new, empty address space.
@@ -347,6 +357,7 @@ impl Gpu {
             classes: binding.map_or(&[], |binding| &binding.classes),
             visibility: self.visibility.as_mut(),
             threads: self.threads,
+            races: self.races.as_mut(),
             shaker: self.shaker.as_mut(),
         };
         let mut used = 0;

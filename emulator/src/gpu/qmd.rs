@@ -7,7 +7,7 @@ use hw_defs::qmd::v03_00::*;
 
 use super::channel::Bus;
 use super::fault::Fault;
-use super::qmd_version::{Limits, Version};
+use super::qmd_version::{Early, Limits, Version};
 use super::semaphore::{Op, Reduction, Release, Size};
 
 /// Bytes of shared memory that the system has for itself in every block.
@@ -46,8 +46,23 @@ pub(super) struct Descriptor {
     pub(super) resident: u32,
     pub(super) releases: Vec<Release>,
     pub(super) dependents: Vec<Dependent>,
-    /// The dependents are told when the last block has started, not when it has ended.
-    pub(super) early: bool,
+    pub(super) tells: Tells,
+    /// The latch that is closed while this launch runs.
+    pub(super) arrives_at: Option<u32>,
+    /// The latch that its kernel waits for where it waits.
+    pub(super) waits_on: Option<u32>,
+    pub(super) latch_invalidates_data: bool,
+}
+
+/// When the dependents are told.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Tells {
+    /// When everything is done, membar and releases included.
+    Last,
+    /// When the last block has ended.
+    BeforeMembar,
+    /// When the last block has started.
+    AtLastStart,
 }
 
 /// How far a barrier at the end of a grid brings its stores.
@@ -249,8 +264,28 @@ impl Raw {
             resident: if in_order { 1 } else { blocks * limits.multiprocessors },
             releases: self.releases()?,
             dependents: self.dependents()?,
-            early: version.early.is_some_and(|field| self.is_set(field)),
+            tells: self.tells(),
+            arrives_at: self.latch(|early| [early.arrives, early.arrives_at]),
+            waits_on: self.latch(|early| [early.waits, early.waits_on]),
+            latch_invalidates_data: version
+                .early
+                .as_ref()
+                .is_some_and(|early| self.is_set(early.invalidate_data)),
         })
+    }
+
+    fn tells(&self) -> Tells {
+        match &self.version.early {
+            Some(early) if self.is_set(early.at_last_start) => Tells::AtLastStart,
+            Some(early) if self.is_set(early.before_membar) => Tells::BeforeMembar,
+            _ => Tells::Last,
+        }
+    }
+
+    /// A latch: whether it is valid, and its number.
+    fn latch(&self, fields: impl Fn(&Early) -> [QmdField; 2]) -> Option<u32> {
+        let [valid, number] = fields(self.version.early.as_ref()?);
+        self.is_set(valid).then(|| self.get(number))
     }
 
     fn membar(&self) -> Result<Membar, Fault> {

@@ -40,8 +40,7 @@ pub(super) struct Version {
     pub(super) release: fn(u32) -> Release,
     /// Fields that have one value here, and why.
     pub(super) fixed: &'static [(&'static [QmdField], u32, &'static str)],
-    /// Lets the dependents start when the last block has.
-    pub(super) early: Option<QmdField>,
+    pub(super) early: Option<Early>,
 }
 
 /// What the GPU has.
@@ -58,6 +57,20 @@ pub(super) struct Limits {
     pub(super) entry_align: u64,
     /// Whether the system's part of shared memory lies at its beginning, where blocks see it.
     pub(super) sees_reserved: bool,
+}
+
+/// The fields that let a launch start before the one before it has ended, and wait for it.
+pub(super) struct Early {
+    /// Lets the dependents start when the last block has.
+    pub(super) at_last_start: QmdField,
+    /// Lets them start when the last block has ended, before the membar.
+    pub(super) before_membar: QmdField,
+    pub(super) arrives: QmdField,
+    pub(super) arrives_at: QmdField,
+    pub(super) waits: QmdField,
+    pub(super) waits_on: QmdField,
+    /// What is cached does not count once the latch is open.
+    pub(super) invalidate_data: QmdField,
 }
 
 /// One constant bank's fields.
@@ -339,19 +352,17 @@ pub(super) static V04: Version = Version {
             0,
             PLAIN,
         ),
-        (
-            &[
-                v4::ARRIVE_AT_LATCH_VALID,
-                v4::WAIT_ON_LATCH_VALID,
-                v4::LATCH_ACQUIRE_INVALIDATE_SHADER_DATA_CACHE,
-                v4::LATCH_ACQUIRE_INVALIDATE_TEXTURE_DATA_CACHE,
-                v4::TPC_DISABLE_MASK_VALID,
-            ],
-            0,
-            UNKNOWN,
-        ),
+        (&[v4::TPC_DISABLE_MASK_VALID], 0, UNKNOWN),
     ],
-    early: Some(v4::PRE_EXIT_AT_LAST_CTA_LAUNCH),
+    early: Some(Early {
+        at_last_start: v4::PRE_EXIT_AT_LAST_CTA_LAUNCH,
+        before_membar: v4::ENABLE_PROGRAM_PRE_EXIT,
+        arrives: v4::ARRIVE_AT_LATCH_VALID,
+        arrives_at: v4::ARRIVE_AT_LATCH_ID,
+        waits: v4::WAIT_ON_LATCH_VALID,
+        waits_on: v4::WAIT_ON_LATCH_ID,
+        invalidate_data: v4::LATCH_ACQUIRE_INVALIDATE_SHADER_DATA_CACHE,
+    }),
 };
 
 /// The field that lies `by` bits further on.

@@ -1,9 +1,10 @@
-//! Memory as a block sees it that somebody watches.
+//! Memory as a block sees it that somebody watches: caches, a detector of races, or both.
 
 use std::cell::{Cell, RefCell};
 
 use super::SpaceId;
 use super::mmu::{PAGE, Space};
+use super::races::{GridId, Races};
 use super::visibility::Visibility;
 use crate::sm::{Access, GlobalMemory, MemoryFault, Scope, Span, Verb, Watch, Who};
 
@@ -13,6 +14,10 @@ pub(super) struct Watched<'a> {
     id: SpaceId,
     sm: u32,
     visibility: Option<RefCell<&'a mut Visibility>>,
+    races: Option<RefCell<&'a mut Races>>,
+    /// The grid's number for those.
+    grid: GridId,
+    waits: bool,
     /// An atomic access is being made, which goes to memory itself.
     past_caches: Cell<bool>,
 }
@@ -22,9 +27,24 @@ impl<'a> Watched<'a> {
         (id, space): (SpaceId, &'a Space),
         sm: u32,
         visibility: Option<&'a mut Visibility>,
+        races: Option<(&'a mut Races, GridId)>,
     ) -> Watched<'a> {
+        let grid = races.as_ref().map_or(0, |(_, grid)| *grid);
+        let races = races.map(|(races, _)| RefCell::new(races));
         let visibility = visibility.map(RefCell::new);
-        Watched { space, id, sm, visibility, past_caches: Cell::new(false) }
+        let past_caches = Cell::new(false);
+        Watched { space, id, sm, visibility, races, grid, waits: false, past_caches }
+    }
+
+    /// The same for a launch that waits for another, if it does.
+    pub(super) fn waiting(self, waits: bool) -> Watched<'a> {
+        Watched { waits, ..self }
+    }
+
+    fn races(&self, tell: impl FnOnce(&mut Races)) {
+        if let Some(races) = &self.races {
+            tell(&mut races.borrow_mut());
+        }
     }
 
     fn at(&self) -> (SpaceId, &'a Space) {
@@ -45,6 +65,10 @@ impl GlobalMemory for Watched<'_> {
         Ok(unsafe { Span::new(address / PAGE * PAGE, bytes, PAGE, writable) })
     }
 
+    fn latch_is_open(&self) -> bool {
+        !self.waits
+    }
+
     fn watch(&self) -> Option<&dyn Watch> {
         Some(self)
     }
@@ -52,6 +76,7 @@ impl GlobalMemory for Watched<'_> {
 
 impl Watch for Watched<'_> {
     fn before(&self, access: &Access) {
+        self.races(|races| races.access(self.grid, self.id, access));
         if let Some(visibility) = self.visibility.as_ref().filter(|_| !access.shared) {
             visibility.borrow_mut().before(self.at(), access);
             self.past_caches.set(access.verb == Verb::Atomic);
@@ -66,6 +91,7 @@ impl Watch for Watched<'_> {
     }
 
     fn fence(&self, who: &Who, scope: Scope) {
+        self.races(|races| races.fence(self.grid, who, scope));
         if let Some(visibility) = &self.visibility {
             visibility.borrow_mut().fence(who, scope);
         }
@@ -77,7 +103,11 @@ impl Watch for Watched<'_> {
         }
     }
 
-    fn arrives(&self, _: &Who, _: u32, _: bool) {}
+    fn arrives(&self, who: &Who, barrier: u32, waits: bool) {
+        self.races(|races| races.arrives(self.grid, who, barrier, waits));
+    }
 
-    fn opens(&self, _: [u32; 3], _: u32) {}
+    fn opens(&self, block: [u32; 3], barrier: u32) {
+        self.races(|races| races.opens(self.grid, block, barrier));
+    }
 }

@@ -233,6 +233,8 @@ pub(crate) enum Op {
     /// No legal instruction.
     Illegal,
     Nop,
+    // Waits for the launch before, where this one has started early.
+    AwaitLaunch,
     // Hot single forms.
     Mov {
         d: u16,

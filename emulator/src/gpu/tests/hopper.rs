@@ -89,8 +89,6 @@ fn a_descriptor_of_version_4_out_of_order_is_a_fault_that_names_the_field() {
         (SASS_VERSION, 0x87, "SASS_VERSION is 0x87: this GPU runs sm_90"),
         (QMD_TYPE, QMD_TYPE_QUEUE, "QMD_TYPE is 0x0"),
         (QMD_TYPE, QMD_TYPE_GRID_GPC_CGA, "QMD_TYPE is 0x3"),
-        (WAIT_ON_LATCH_VALID, 1, "WAIT_ON_LATCH_VALID is 0x1: not modelled"),
-        (ARRIVE_AT_LATCH_VALID, 1, "ARRIVE_AT_LATCH_VALID is 0x1: not modelled"),
         (TPC_DISABLE_MASK_VALID, 1, "TPC_DISABLE_MASK_VALID is 0x1: not modelled"),
         (MAX_SM_CONFIG_SHARED_MEM_SIZE, 59, "232 KiB is none of the carve-outs"),
         (CWD_MEMBAR_TYPE, 2, "CWD_MEMBAR_TYPE"),
@@ -164,4 +162,43 @@ fn an_early_launch_overlaps_the_one_before() {
         stage.bench.word(0)
     };
     assert_eq!([run(0), run(1)], [0, 5]);
+}
+
+#[test]
+fn a_kernel_waits_where_it_says_until_the_latch_is_open() {
+    let early = include_bytes!("../../../../ptx/sm_90/early.cubin");
+    let time = include_bytes!("../../../../ptx/sm_90/time.cubin");
+    let run = |arrives: u32, waits: u32, latch: u32| {
+        let mut stage = Stage::of(&V4, &[0]);
+        let [lo, hi] = at(0);
+        // The first spins until the CPU lets it go; the second starts meanwhile and adds to a word.
+        let spin = stage.load(time, "spin_on_word");
+        let first = stage.qmd(spin, &[lo, hi, 5]);
+        let add = stage.load(early, "increment_waiting");
+        let second = stage.qmd(add, &at(0x10));
+        stage.follow(first, second, DEPENDENT_QMD_ACTION_QMD_SCHEDULE);
+        for (qmd, field, value) in [
+            (first, PRE_EXIT_AT_LAST_CTA_LAUNCH, 1),
+            (first, ARRIVE_AT_LATCH_VALID, arrives),
+            (first, ARRIVE_AT_LATCH_ID, 7),
+            (second, WAIT_ON_LATCH_VALID, waits),
+            (second, WAIT_ON_LATCH_ID, latch),
+        ] {
+            stage.patch(qmd, field, value);
+        }
+        stage.bench.submit(&[pcas(first)]);
+        for _ in 0..100 {
+            assert_eq!(stage.bench.gpu.step(100), Progress::Worked);
+        }
+        let before = stage.bench.word(0x10);
+        stage.bench.data.store_u32(0, 5);
+        assert_eq!(stage.bench.settle(), Progress::Idle);
+        assert_eq!(stage.bench.word(0x10), 1);
+        before
+    };
+    assert_eq!(run(1, 1, 7), 0, "it waits");
+    // Nobody keeps that latch closed, or it waits on none.
+    assert_eq!(run(1, 1, 8), 1);
+    assert_eq!(run(0, 1, 7), 1);
+    assert_eq!(run(1, 0, 7), 1);
 }

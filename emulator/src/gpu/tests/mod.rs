@@ -16,6 +16,7 @@ mod host;
 mod launch;
 mod launch_faults;
 mod orderings;
+mod races;
 mod schedule;
 mod semaphores;
 mod stage;

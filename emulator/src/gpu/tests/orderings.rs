@@ -25,6 +25,9 @@ struct Setting {
     /// All but the last.
     chained: Fields,
     last: Fields,
+    /// Each launch starts when all blocks of the one before have, or when they have ended, and waits for
+    /// the rest in its first instruction.
+    latches: Option<(QmdField, bool)>,
     seeds: u64,
 }
 
@@ -78,6 +81,24 @@ impl Setting {
             stage.follow(pair[0], pair[1], DEPENDENT_QMD_ACTION_QMD_SCHEDULE);
         }
         stage.release(last, 0x40, 1);
+        if let Some((early, waits)) = self.latches {
+            let latch = |qmd: u64| (qmd >> 8) as u32;
+            for pair in qmds.windows(2) {
+                for (qmd, field, value) in [
+                    (pair[0], early, 1),
+                    (pair[0], ARRIVE_AT_LATCH_VALID, 1),
+                    (pair[0], ARRIVE_AT_LATCH_ID, latch(pair[0])),
+                    (pair[1], WAIT_ON_LATCH_VALID, 1),
+                    (pair[1], WAIT_ON_LATCH_ID, latch(pair[0])),
+                    (pair[1], LATCH_ACQUIRE_INVALIDATE_SHADER_DATA_CACHE, 1),
+                ] {
+                    stage.patch(qmd, field, value);
+                }
+                if waits {
+                    stage.enter_waiting(pair[1]);
+                }
+            }
+        }
         for qmd in qmds {
             let place = if *qmd == first { &self.first } else { &self.later };
             let end = if *qmd == last { &self.last } else { &self.chained };
@@ -258,7 +279,7 @@ fn settings_that_lose_on_silicon() {
         ("nor automatic invalidates", stale.clone().all(&no_auto), vec![4]),
         ("CTA_LAUNCH_QUEUE 1", stale.clone().all(&[(CTA_LAUNCH_QUEUE, 1)]), vec![4]),
         ("QMD_GROUP_ID 0", stale.clone().all(&[(QMD_GROUP_ID, 0)]), vec![4]),
-        ("PROGRAM_PRE_EXIT", stale.clone().all(&[(ENABLE_PROGRAM_PRE_EXIT, 1)]), vec![4]),
+        ("PROGRAM_PRE_EXIT", stale.clone().all(&[(ENABLE_PROGRAM_PRE_EXIT, 1)]), vec![1, 2, 4]),
         ("next descriptor not prefetched", stale.chained(&no_prefetch), vec![4]),
         ("task chasing instead of invalidates", bare.clone().all(&chasing), vec![1, 2]),
         (
@@ -280,4 +301,15 @@ fn grids_that_overlap_lose_what_the_first_one_stores_late() {
     let setting = Setting { seeds: 8, ..membars().all(&early).all(&STALE_BANK) };
     let lost = setting.loses();
     assert!(lost.contains(&2) && lost.contains(&4), "{lost:?}");
+}
+
+#[test]
+fn launches_that_wait_at_a_latch_may_start_early() {
+    for early in [PRE_EXIT_AT_LAST_CTA_LAUNCH, ENABLE_PROGRAM_PRE_EXIT] {
+        let with = |waits| Setting { seeds: 4, latches: Some((early, waits)), ..fetched() };
+        assert_eq!(with(true).loses(), [], "{early}");
+        // Without the instruction that waits the latch is nobody's business.
+        let lost = with(false).loses();
+        assert!(lost.contains(&1) && lost.contains(&2), "{early}: {lost:?}");
+    }
 }

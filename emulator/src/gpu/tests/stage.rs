@@ -205,6 +205,10 @@ impl Stage {
     /// As [`Stage::ready`], of another generation.
     pub(super) fn of(generation: &'static Generation, tsgs: &[u32]) -> Stage {
         let mut stage = Stage { generation, ..Stage::with(tsgs) };
+        if generation.class != AMPERE_COMPUTE_B {
+            // Room for an instruction in front of the first kernel.
+            stage.codes = 4096;
+        }
         for lane in 0..tsgs.len() {
             stage.bench.gpu.allow_class(stage.bench.lanes[lane].id, generation.class);
             let class = send(1, c76f::SET_OBJECT, &[generation.class]);
@@ -220,6 +224,16 @@ impl Stage {
         self.code.write(offset, &bytes);
         self.codes = (offset + bytes.len() as u64 + 4096).next_multiple_of(4096);
         CODE_VA + offset
+    }
+
+    /// Has a launch begin with the instruction in front of its kernel, which waits for the launch before.
+    pub(super) fn enter_waiting(&mut self, qmd: u64) {
+        let field = self.generation.entry[0];
+        let offset = qmd - DATA_VA + field.word() as u64 * 4;
+        let entry = CODE_VA + u64::from(self.bench.data.load_u32(offset) - CODE_VA as u32);
+        const ACQBULK: u128 = 0x000f_d800_0000_0000_0000_0000_0000_782e;
+        self.code.write(entry - CODE_VA - 16, &ACQBULK.to_le_bytes());
+        self.patch(qmd, field, entry as u32 - 16);
     }
 
     /// A descriptor of one thread of the kernel at `entry`, and its bank 0.

@@ -173,6 +173,9 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             w.uregs[d as usize] = special(w, e, index, lane);
             Ok(Flow::Next)
         }
+        Op::AwaitLaunch if e.memory.latch_is_open() => Ok(Flow::Next),
+        // Stays where it is, and others have their turn.
+        Op::AwaitLaunch => Ok(Flow::Yield),
         Op::Lepc { d } => {
             let here = after(w, e) - 16;
             for lane in 0..32 {

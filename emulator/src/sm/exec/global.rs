@@ -111,6 +111,11 @@ pub trait GlobalMemory {
     /// The longest convenient stretch of memory around an address. The block keeps it while it runs.
     fn span(&self, address: u64) -> Result<Span<'_>, MemoryFault>;
 
+    /// Whether a launch that started early may go on where it waits for the one before it.
+    fn latch_is_open(&self) -> bool {
+        true
+    }
+
     /// Who wants to hear of every access of the block. Asked at each turn of a warp; the spans of a
     /// watched block are forgotten around every access to global memory.
     fn watch(&self) -> Option<&dyn Watch> {

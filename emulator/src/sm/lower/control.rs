@@ -134,6 +134,7 @@ impl Lowering<'_> {
                 special_name(index)?;
                 Op::SpecialU { d: self.udst(), index }
             }
+            Kind::AcqBulk => Op::AwaitLaunch,
             Kind::Lepc => Op::Lepc { d: self.dst(2) },
             _ => return None,
         })

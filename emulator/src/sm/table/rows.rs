@@ -81,7 +81,7 @@ rows! {
     F2F, Frnd, Mufu, Popc, Flo, Brev, Fchk, Cs2r, S2r, S2ur, Vote, VoteU, Match, Redux, R2ur, Shfl,
     UMov, UIAdd3, ULea, ULop3, UShf, UIMad, UIMadWide, UISetP, USel, UPrmt, UFlo, UBrev, UPopc,
     UPlop3, Ldc, Uldc, Ldg, Stg, Ld, St, Lds, Sts, Ldl, Stl, Atomg, AtomgFloat, Red, RedFloat, Atom, AtomFloat,
-    AtomgCas, AtomCas, Atoms, AtomsCount, AtomsCas, ClusterArrive, ClusterWait, Ldgsts, LdgDepBar, DepBar, Ldsm, Movm, Hmma, Imma, Bmma, Dmma, Qspc,
+    AtomgCas, AtomCas, Atoms, AtomsCount, AtomsCas, ClusterArrive, ClusterWait, AcqBulk, Ldgsts, LdgDepBar, DepBar, Ldsm, Movm, Hmma, Imma, Bmma, Dmma, Qspc,
     Membar, Errbar, Cctl, CgaErrbar, Nanosleep, Yield, Nop, Bra, BraU, Brx, Call, CallReg, Ret, Exit, Bssy,
     Bsync, Break, BmovToReg, BmovFromReg, BmovImm, BmovBar, WarpSyncReg, WarpSyncImm, WarpSyncAll,
     EndCollective, Bar, B2r, Bpt, Kill, P2r, R2p, Lepc;
@@ -233,7 +233,7 @@ rows! {
     row("NANOSLEEP", Kind::Nanosleep, Alu(0x15d, TWO), Integer, &[SLEEP_KIND], &[B32(Mods::None), WHEN]),
     row("YIELD", Kind::Yield, Whole(0x946), Integer, &[], &[WHEN]),
     only(Sm90, row("PREEXIT", Kind::Nop, Whole(0x82d), Integer, &[], &[])),
-    only(Sm90, row("ACQBULK", Kind::Nop, Whole(0x82e), Integer, &[], &[])),
+    only(Sm90, row("ACQBULK", Kind::AcqBulk, Whole(0x82e), Integer, &[], &[])),
     only(Sm90, row("UCGABAR_ARV", Kind::ClusterArrive, Whole(0x9c7), Integer, &[], &[ones(91, 91)])),
     only(Sm90, row("UCGABAR_WAIT", Kind::ClusterWait, Whole(0xdc7), Integer, &[], &[ones(91, 91)])),
     row("NOP", Kind::Nop, Whole(0x918), Integer, &[], &[]),
