@@ -2,6 +2,8 @@
 //!
 //! The four tests are those of the page, with fewer kernels: nothing is a matter of luck here.
 
+use std::collections::BTreeSet;
+
 use hw_defs::qmd::QmdField;
 use hw_defs::qmd::v04_00::*;
 
@@ -312,4 +314,30 @@ fn launches_that_wait_at_a_latch_may_start_early() {
         let lost = with(false).loses();
         assert!(lost.contains(&1) && lost.contains(&2), "{early}: {lost:?}");
     }
+}
+
+#[test]
+fn what_was_cached_before_the_latch_opens_does_not_count() {
+    let reads = |seed, invalidates| {
+        let mut stage = Stage::of(&V4, &[0]);
+        stage.bench.gpu.model_caches();
+        stage.bench.gpu.shake(seed);
+        let entry = stage.load(VECTOR_90, "add_one");
+        let ([word, hi], [below, _], [out, _]) = (at(0x1000), at(0x0ffc), at(0));
+        // Block 0 of the first launch reads the word, block 1 changes it on another multiprocessor, and
+        // the second launch reads it where block 0 did.
+        let first = stage.qmd(entry, &[below, hi, word, hi, 2]);
+        stage.geometry(first, 2, 1);
+        let second = stage.qmd(entry, &[out, hi, word, hi, 1]);
+        let early = (PRE_EXIT_AT_LAST_CTA_LAUNCH, true);
+        let stale = [(LATCH_ACQUIRE_INVALIDATE_SHADER_DATA_CACHE, invalidates)];
+        let setting = Setting { latches: Some(early), ..fetched().later(&stale) };
+        stage.bench.data.store_u32(0x1004, 5);
+        setting.link(&mut stage, &[first, second]);
+        replay(&mut stage, first);
+        stage.bench.word(0)
+    };
+    let seen = |invalidates| (0..60).map(|seed| reads(seed, invalidates)).collect::<BTreeSet<_>>();
+    assert_eq!(seen(1), BTreeSet::from([7]));
+    assert_eq!(seen(0), BTreeSet::from([1, 7]));
 }

@@ -266,8 +266,9 @@ impl Kernel {
         put(0x18, &SHARED_WINDOW.to_le_bytes());
         put(0x20, &LOCAL_WINDOW.to_le_bytes());
         put(0x28, &0xff_fdc0u32.to_le_bytes());
-        // The windows again, where some compilers of sm_8x read them.
-        put(0x50, &LOCAL_WINDOW.to_le_bytes());
+        // At 0x50 (0xd0 on sm_90) is where constants of bank 3 lie in generic addresses; no kernel here
+        // takes one. A window keeps them apart from all others.
+        put(0x50, &(LOCAL_WINDOW + (1 << 32)).to_le_bytes());
         put(self.parameters, &set.arguments);
         banks
     }
