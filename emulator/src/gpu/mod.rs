@@ -181,7 +181,7 @@ impl Gpu {
     }
 
     /// On how many threads the blocks of a grid run; on as many as the machine has processors unless this
-    /// is called. With a seed, or with caches modelled, it is always one.
+    /// is called. With a seed, with caches modelled or races looked for, it is always one.
     pub fn set_threads(&mut self, threads: NonZero<usize>) {
         self.threads = threads;
     }
