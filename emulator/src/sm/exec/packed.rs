@@ -77,6 +77,14 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             (d, out)
         }
         Op::HFma { d, a, b, c, mode } => {
+            let zero = |s: Src| s.from == From::Reg && s.index == ZERO as u8;
+            if zero(a) && zero(b) && c.from == From::Imm {
+                // How compilers load a constant: the same in all lanes.
+                let (p, q, r) = (halves(a, 0), halves(b, 0), halves(c, c.value));
+                let value = pack([mode.fuse(p[0], q[0], r[0]), mode.fuse(p[1], q[1], r[1])]);
+                w.write(d, exec, &[value; 32]);
+                return Ok(Flow::Next);
+            }
             return map3(w, e, exec, d, [a, b, c], |x, y, z| {
                 let (p, q, r) = (halves(a, x), halves(b, y), halves(c, z));
                 pack([mode.fuse(p[0], q[0], r[0]), mode.fuse(p[1], q[1], r[1])])
