@@ -126,6 +126,37 @@ fn the_shipped_model_tells_128_tokens_of_a_story_as_the_reference_does() {
 }
 
 #[test]
+fn a_seed_gives_what_the_definition_of_sampling_says() {
+    on_a_gpu(|| {
+        let file = Gguf::new(STORIES).unwrap();
+        let model = Model::new(&file).unwrap();
+        let tokenizer = Tokenizer::new(&file).unwrap().unwrap();
+        let prompt = tokenizer.encode("The Seed", Specials::Plain).unwrap();
+        let mut decoder = decoder(&file, Via::Direct, 64, PACE);
+        let settings = [
+            Sampling { temperature: 0.9, seed: 5, ..Sampling::default() },
+            Sampling { temperature: 1.3, top_k: 20, top_p: 0.9, seed: 6, ..Sampling::default() },
+            Sampling { temperature: 1.1, min_p: 0.05, seed: 1 << 40, ..Sampling::default() },
+            Sampling { repetition_penalty: 1.4, last_n: 16, ..Sampling::default() },
+        ];
+        for sampling in settings {
+            decoder.prefill(&prompt).unwrap();
+            let never = Interrupt::never();
+            let run = decoder.decode(24, &[], &sampling, &never, &mut |_| {}).unwrap();
+            let mut reference = Reference::new(&model);
+            let mut context = prompt.clone();
+            let mut logits = reference.read(&prompt).unwrap();
+            for (i, token) in run.tokens.iter().enumerate() {
+                let wanted = sampling.choose(&logits, &context, context.len() as u32);
+                assert_eq!(*token, wanted, "{sampling:?}, token {i}");
+                context.push(wanted);
+                logits = reference.read(&[wanted]).unwrap();
+            }
+        }
+    });
+}
+
+#[test]
 #[ignore = "needs an NVIDIA GPU and libcuda"]
 fn every_way_to_the_gpu_says_the_same() {
     for (shape, mix) in [("llama-tiny", Mix::Q4KM), ("qwen3-tiny", Mix::All(Format::Q8_0))] {

@@ -163,12 +163,15 @@ impl Decoder {
         let bytes: Vec<u8> = prompt[same..].iter().flat_map(|token| token.to_le_bytes()).collect();
         self.backend.write(self.history, 4 * same as u64, &bytes)?;
         let new = &before[same..];
-        for token in new {
-            self.next = *token;
+        if !new.is_empty() {
+            // Batches follow each other without the CPU: each moves the position on by its tokens.
+            self.next = prompt[same];
             self.start(u32::MAX, &[], &Sampling::default(), false)?;
-            self.backend.send(&self.plan.decode)?;
+            for batch in new.chunks(self.limits.prefill as usize) {
+                self.backend.send(&self.plan.prefill(batch.len() as u32))?;
+            }
             self.finish()?;
-            self.cached.push(*token);
+            self.cached.extend(new);
         }
         self.next = *last;
         Ok(new.len() as u32)
