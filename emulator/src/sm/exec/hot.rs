@@ -492,14 +492,12 @@ fn map_flushed<const N: usize>(
     let rows = rows.map(|at| &w.regs[at]);
     let mut out = [0; 32];
     let mut least = false;
-    for lane in 0..32 {
-        out[lane] = f(rows.map(|row| row[lane]));
-        least |= out[lane] & 0x7fff_ffff == 0x0080_0000;
+    for (lane, out) in out.iter_mut().enumerate() {
+        *out = f(rows.map(|row| row[lane]));
+        least |= *out & 0x7fff_ffff == 0x0080_0000;
     }
     if least {
-        for lane in 0..32 {
-            out[lane] = exact(rows.map(|row| row[lane]));
-        }
+        out = std::array::from_fn(|lane| exact(rows.map(|row| row[lane])));
     }
     w.write(d, exec, &out);
     Ok(Flow::Next)
