@@ -280,21 +280,13 @@ fn barrier(
 
 /// The values of a special register in all lanes: most are the same in each, or follow one another.
 fn special_row(w: &Warp, e: &Shared, index: u8) -> [u32; 32] {
-    let mut row = [0; 32];
     match index {
         0x21 if e.launch.block[1..] == [1, 1] => {
-            for lane in 0..32 {
-                row[lane] = w.index * 32 + lane as u32;
-            }
+            std::array::from_fn(|lane| w.index * 32 + lane as u32)
         }
-        0x00 | 0x20..=0x23 | 0x38..=0x3c => {
-            for lane in 0..32 {
-                row[lane] = special(w, e, index, lane);
-            }
-        }
-        _ => row = [special(w, e, index, 0); 32],
+        0x00 | 0x20..=0x23 | 0x38..=0x3c => std::array::from_fn(|lane| special(w, e, index, lane)),
+        _ => [special(w, e, index, 0); 32],
     }
-    row
 }
 
 /// The value of a special register in one lane.

@@ -384,24 +384,36 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Option<Step<Flo
         Op::FMul { d, a, b, mode: FLUSH, scale: 0 } => {
             let ((ka, na), (kb, nb)) = (float_mods(a), float_mods(b));
             let f = float::flush;
-            map2(w, e, exec, d, [a, b], |x, y| {
-                let (x, y) = (f(x & ka ^ na), f(y & kb ^ nb));
-                match f(float::multiply_plain(x, y)) {
-                    result if at_the_brink(result) => float::multiply(FLUSH, 0, x, y),
-                    result => result,
-                }
-            })
+            let factors = |[x, y]: [u32; 2]| (f(x & ka ^ na), f(y & kb ^ nb));
+            map_flushed(
+                (w, e, exec, d),
+                [a, b],
+                |sources| {
+                    let (x, y) = factors(sources);
+                    f(float::multiply_plain(x, y))
+                },
+                |sources| {
+                    let (x, y) = factors(sources);
+                    float::multiply(FLUSH, 0, x, y)
+                },
+            )
         }
         Op::FFma { d, a, b, c, mode: FLUSH } => {
             let ((ka, na), (kb, nb), (kc, nc)) = (float_mods(a), float_mods(b), float_mods(c));
             let f = float::flush;
-            map3(w, e, exec, d, [a, b, c], |x, y, z| {
-                let (x, y, z) = (f(x & ka ^ na), f(y & kb ^ nb), f(z & kc ^ nc));
-                match f(float::fuse_plain(x, y, z)) {
-                    result if at_the_brink(result) => float::fuse(FLUSH, x, y, z),
-                    result => result,
-                }
-            })
+            let terms = |[x, y, z]: [u32; 3]| (f(x & ka ^ na), f(y & kb ^ nb), f(z & kc ^ nc));
+            map_flushed(
+                (w, e, exec, d),
+                [a, b, c],
+                |sources| {
+                    let (x, y, z) = terms(sources);
+                    f(float::fuse_plain(x, y, z))
+                },
+                |sources| {
+                    let (x, y, z) = terms(sources);
+                    float::fuse(FLUSH, x, y, z)
+                },
+            )
         }
         Op::I32ToF32 { d, b } => map1(w, e, exec, d, b, |x| (x as i32 as f32).to_bits()),
         Op::HAdd { d, a, b, mode, single: true }
@@ -506,12 +518,6 @@ fn map_flushed<const N: usize>(
 /// To nearest, denormals flushed: what fast mathematics of a compiler ask for.
 const FLUSH: float::Mode = float::Mode { flush: true, ..float::Mode::PLAIN };
 
-/// Whether only rounding may have made a result normal, which decides whether it is flushed.
-#[inline(always)]
-fn at_the_brink(result: u32) -> bool {
-    result & 0x7fff_ffff == 0x0080_0000
-}
-
 /// A source that is the zero register.
 const ZEROS: Src =
     Src { from: From::Reg, index: ZERO as u8, neg: false, abs: false, value: 0, halves: 0 };
@@ -525,8 +531,8 @@ fn is_zero(s: Src) -> bool {
 #[inline(always)]
 fn spread(mask: u32) -> [u32; 32] {
     let mut out = [0; 32];
-    for lane in 0..32 {
-        out[lane] = mask >> lane & 1;
+    for (lane, one) in out.iter_mut().enumerate() {
+        *one = mask >> lane & 1;
     }
     out
 }

@@ -152,9 +152,9 @@ fn shared_places(w: &Warp, e: &Shared, exec: u32, at: Address, width: Width) -> 
 #[inline(always)]
 fn load_shared<const N: usize>(w: &mut Warp, e: &Shared, exec: u32, d: u16, places: &[u32; 32]) {
     let rows = &mut w.regs[d as usize..d as usize + N];
-    for lane in 0..32 {
+    for (lane, at) in places.iter().enumerate() {
         if exec == u32::MAX || exec >> lane & 1 == 1 {
-            let at = places[lane] as usize;
+            let at = *at as usize;
             let bytes = &e.bytes[at..at + N * 4];
             for n in 0..N {
                 let word = [bytes[n * 4], bytes[n * 4 + 1], bytes[n * 4 + 2], bytes[n * 4 + 3]];
@@ -167,9 +167,9 @@ fn load_shared<const N: usize>(w: &mut Warp, e: &Shared, exec: u32, d: u16, plac
 /// `N` words per lane to shared memory.
 #[inline(always)]
 fn store_shared<const N: usize>(w: &Warp, e: &mut Shared, exec: u32, s: u16, places: &[u32; 32]) {
-    for lane in 0..32 {
+    for (lane, at) in places.iter().enumerate() {
         if exec == u32::MAX || exec >> lane & 1 == 1 {
-            let at = places[lane] as usize;
+            let at = *at as usize;
             let bytes = &mut e.bytes[at..at + N * 4];
             for n in 0..N {
                 let row = if s == ZERO { ZERO as usize } else { s as usize + n };
