@@ -4,6 +4,7 @@
 //! missing is missed in every run.
 
 use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::sync::atomic::{AtomicU8, Ordering::Relaxed};
 
 use super::SpaceId;
@@ -98,13 +99,15 @@ impl ConstantCache {
         while at < end {
             let number = at / BANK_LINE;
             let start = number * BANK_LINE;
-            if !self.0.contains_key(&(space, number)) {
-                let mut line = [0; BANK_LINE as usize];
-                read(start, &mut line)?;
-                self.0.insert((space, number), line);
-            }
+            let line = match self.0.entry((space, number)) {
+                Entry::Occupied(cached) => cached.into_mut(),
+                Entry::Vacant(empty) => {
+                    let mut line = [0; BANK_LINE as usize];
+                    read(start, &mut line)?;
+                    empty.insert(line)
+                }
+            };
             let stop = end.min(start + BANK_LINE);
-            let line = &self.0[&(space, number)];
             out.extend_from_slice(&line[(at - start) as usize..(stop - start) as usize]);
             at = stop;
         }

@@ -238,7 +238,9 @@ fn a_store_changes_the_line_of_its_own_multiprocessor_only() {
 
 #[test]
 fn constants_stay_until_they_are_invalidated() {
-    let cases: [(&[Vec<u32>], &[(hw_defs::qmd::QmdField, u32)], u32); 6] = [
+    // Methods sent in between, fields of the second launch, and what it sees.
+    type Case<'a> = (&'a [Vec<u32>], &'a [(hw_defs::qmd::QmdField, u32)], u32);
+    let cases: [Case<'_>; 6] = [
         (&[], &[], 5),
         (&[], &[(CONSTANT_BUFFER_INVALIDATE(0), 1)], 6),
         (&[], &[(INVALIDATE_SHADER_CONSTANT_CACHE, 1)], 6),
