@@ -3,7 +3,7 @@
 //! Data flows one way: [`gguf`] reads the file, [`model`] says what is in it, [`repack`] lays the
 //! weights out as the kernels load them, [`plan`] lists the launches of one token, [`run`] sends
 //! them and collects tokens, [`text`] makes words of those, [`report`] says what it cost.
-//! [`reference`] computes the same on the CPU, slowly and plainly.
+//! [`mod@reference`] computes the same on the CPU, slowly and plainly.
 
 pub mod chat;
 pub mod error;

@@ -172,7 +172,9 @@ __device__ __forceinline__ void attention(Attention p) {
     for (u32 from = begin + seat; from < end; from += BLOCK * BATCH) {
 #pragma unroll
         for (u32 b = 0; b < BATCH; b++)
-            if (!batch && from + b * BLOCK == position)
+            // Only the block that has the newest: what others find in that shared memory can be infinite, and so more
+            // than a weight of 0 takes away.
+            if (newest && from + b * BLOCK == position)
                 k[b] = *(const uint4*)(fresh_key + at), v[b] = *(const uint4*)(fresh_value + at);
         float scores[HEADS][BATCH];
 #pragma unroll

@@ -3,7 +3,7 @@
 //! Products are exact. A group of them and the accumulator are aligned to the largest exponent, cut off
 //! a few bits below its last place, added up exactly and cut off again: nothing is rounded to nearest.
 //! How large a group is and how many bits are kept was measured on Hopper, where the whole depth of an
-//! instruction is one group. For Ampere both are what others have published about it.
+//! instruction is one group. For Ampere both are assumed: no such GPU was asked.
 
 use super::half::Kind;
 use super::round::{BF16, Exact, F16, F32, Format, Round, TF32};
