@@ -50,6 +50,10 @@ fn decode(options: &Options, started: Instant) -> Result<Ending> {
     let tokenizer = Tokenizer::new(&file)?;
     // What cannot go well is said before anything is loaded.
     let prompt = prompt(options, tokenizer.as_ref())?;
+    if let Some(id) = options.text.ids.iter().find(|id| **id as usize >= model.config.vocab) {
+        let vocab = model.config.vocab;
+        return Err(Error::Request(format!("there is no token {id}: the model has {vocab}")));
+    }
 
     let session = options.dispatch.via.is_direct().then(emulator::start_unless_gpu).flatten();
     let emulated = session.is_some() || env::var_os(EMULATED).is_some();
