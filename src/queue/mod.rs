@@ -6,6 +6,7 @@ mod copier;
 mod encode;
 mod graph;
 mod launch;
+mod recorder;
 mod recording;
 mod ring;
 mod shape;
@@ -16,7 +17,8 @@ use std::sync::Arc;
 pub use commands::{Commands, LaunchSlot, Place, Shape, Signal, Slot, Value};
 pub(crate) use encode::Operand;
 pub use graph::Node;
-pub use recording::{Recorder, Recording};
+pub use recorder::Recorder;
+pub use recording::Recording;
 
 use crate::addr::GpuVa;
 use crate::channel::{Channel, Patience};

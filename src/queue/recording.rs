@@ -1,608 +1,45 @@
-//! Recordings: commands encoded once, replayed with one doorbell, a few values changed in place.
+//! Recordings: commands laid out in GPU memory once, replayed with one doorbell, a few values changed
+//! in place. What they are made of comes from the [`recorder`](super::recorder).
 
 use std::fmt;
-use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
-use hw_defs::qmd::QmdField;
-
-use super::Setup;
-use super::chain::Group;
-use super::commands::{Commands, Keep, LaunchSlot, Link, Owner, Shape, Signal, Slot, Target};
-use super::copier::Copier;
-use super::encode::{self, Half, Operand, Sink};
-use super::graph::{Graph, Node};
-use super::launch::{DESCRIPTOR_BYTES, Prepared, place_bank};
-use super::shape::{Place, ShapeUse, ShapeWords};
+use super::commands::{Keep, LaunchSlot, Owner, Slot};
+use super::encode::{Half, Operand};
+use super::shape::{ShapeUse, ShapeWords};
 use crate::addr::GpuVa;
-use crate::args::Arg;
-use crate::driver::{Engine, Memory};
 use crate::error::{Error, Result};
 use crate::memory::names::of_recording;
 use crate::memory::{Block, Heap, Progress, View, Word};
-use crate::module::{Kernel, Launch};
-use crate::qmd::Descriptor;
+use crate::module::Launch;
 use crate::signal::Timeline;
-
-/// Numbers recordings, so that a slot of one is not taken for a slot of another.
-static NEXT: AtomicU64 = AtomicU64::new(1);
-
-/// Takes commands for a [`Recording`].
-pub struct Recorder {
-    id: u64,
-    heap: Arc<Heap>,
-    setup: Setup,
-    queue: Arc<Word>,
-    words: Vec<u32>,
-    patches: Vec<Patch>,
-    slots: Vec<SlotState>,
-    keep: Vec<Owner>,
-    instances: usize,
-    launches: Vec<Launched>,
-    links: Vec<RecordedLink>,
-    shapes: Vec<Vec<ShapeUse>>,
-    graph: Graph<Launched>,
-    /// Whether the last command is a launch that another can be chained to.
-    chained: bool,
-    group: Group,
-    copier: Copier,
-}
-
-/// Words of a launch that slots fill: of its descriptor, and of its bank.
-struct Patched {
-    descriptor: Vec<(usize, Operand)>,
-    bank: Vec<(usize, Half, Operand)>,
-}
-
-/// A launch, but for where it lies.
-pub(super) struct Launched {
-    descriptor: Descriptor,
-    bank: Vec<u32>,
-    bytes: u64,
-    code: GpuVa,
-    /// Where it enters its code when another launch starts it.
-    waiting: Option<GpuVa>,
-    /// Where among the commands the host launches it; else the launch before does.
-    by_host: Option<usize>,
-    /// Fields of the descriptor that slots fill.
-    fields: Vec<(QmdField, u8, Operand)>,
-    words: Patched,
-    local_bytes: u32,
-    released: bool,
-    early: bool,
-}
-
-/// A word, or some bits of one, that a slot's value fills.
-#[derive(Debug, Clone, Copy)]
-struct Patch {
-    at: u32,
-    slot: u16,
-    /// Which bits of the slot's value, plus the addend, are meant.
-    shift: u8,
-    mask: u32,
-    /// Where they go in the word, and what else stands there.
-    lo: u8,
-    rest: u32,
-    addend: u64,
-}
-
-impl Patch {
-    fn whole_word(at: usize, operand: Operand, half: Half) -> Option<Patch> {
-        let shift = if half == Half::High { 32 } else { 0 };
-        let (at, slot, addend) = (at as u32, operand.slot?, operand.addend);
-        Some(Patch { at, slot, shift, mask: u32::MAX, lo: 0, rest: 0, addend })
-    }
-}
-
-/// A timeline that a recording waits for or signals.
-struct RecordedLink {
-    timeline: LinkedTo,
-    /// The value waited for; none where the timeline is signalled.
-    awaited: Option<Operand>,
-}
-
-enum LinkedTo {
-    Word(Arc<Word>),
-    Slot(u16),
-}
-
-struct SlotState {
-    value: u64,
-    /// Of a timeline.
-    word: Option<Arc<Word>>,
-    /// The recording's version when the value last changed.
-    changed: u64,
-    _keep: Option<Owner>,
-}
-
-impl Recorder {
-    pub(super) fn new(
-        heap: &Arc<Heap>,
-        setup: Setup,
-        queue: &Arc<Word>,
-        copier: Copier,
-    ) -> Recorder {
-        Recorder {
-            id: NEXT.fetch_add(1, Ordering::Relaxed),
-            heap: heap.clone(),
-            setup,
-            queue: queue.clone(),
-            words: Vec::new(),
-            patches: Vec::new(),
-            slots: Vec::new(),
-            keep: Vec::new(),
-            instances: 2,
-            launches: Vec::new(),
-            links: Vec::new(),
-            shapes: Vec::new(),
-            graph: Graph::default(),
-            chained: false,
-            group: Group::None,
-            copier,
-        }
-    }
-
-    /// How many replays may be in flight before the next one waits; 2 unless set. Each costs a
-    /// copy of the commands.
-    pub fn in_flight(&mut self, instances: usize) -> &mut Self {
-        self.instances = instances.max(1);
-        self
-    }
-
-    /// A payload that can change between replays.
-    pub fn value_slot(&mut self, value: u64) -> Result<Slot<u64>> {
-        self.slot(value, 0, Keep::Nothing)
-    }
-
-    /// A place that can change between replays; each replacement must be at least as long.
-    pub fn view_slot<'a>(&mut self, view: impl Into<View<'a>>) -> Result<Slot<View<'static>>> {
-        let view = view.into();
-        self.slot(view.start().get(), view.len(), Keep::Block(view.owner()))
-    }
-
-    /// A timeline that can change between replays.
-    pub fn timeline_slot(&mut self, timeline: &Timeline) -> Result<Slot<Timeline>> {
-        self.slot(timeline.gpu().get(), 0, Keep::Word(timeline.word()))
-    }
-
-    /// Grid, block and dynamic shared memory that can change between replays, with
-    /// [`Recording::set_launch`]. Any number of launches may use it.
-    pub fn launch_slot(&mut self, first: Launch) -> Result<LaunchSlot> {
-        let index = u16::try_from(self.shapes.len())
-            .map_err(|_| Error::request("a recording has at most 65,536 slots"))?;
-        self.shapes.push(Vec::new());
-        Ok(LaunchSlot { recording: self.id, index, first })
-    }
-
-    /// Makes a slot of each word that a launch's shape goes into.
-    fn use_shape(&mut self, kernel: &Kernel, shape: Shape, into: &mut Patched) -> Result<()> {
-        let Some((_, index)) = shape.slot else { return Ok(()) };
-        if kernel.inner.cluster.is_some() {
-            return Err(Error::request("the grid of a kernel with clusters cannot be a slot"));
-        }
-        let words = ShapeWords::new(kernel, &shape.launch)?;
-        let mut shape = ShapeUse::new(kernel, &words);
-        shape.first = self.slots.len();
-        for place in shape.places() {
-            let slot: Slot<u64> = self.slot(words.at(*place).into(), 0, Keep::Nothing)?;
-            match place {
-                Place::Descriptor(word) => into.descriptor.push((*word, slot.operand)),
-                Place::Bank(word) => into.bank.push((*word, Half::Low, slot.operand)),
-            }
-        }
-        self.shapes[usize::from(index)].push(shape);
-        Ok(())
-    }
-
-    fn slot<T>(&mut self, value: u64, len: u64, keep: Keep<'_>) -> Result<Slot<T>> {
-        let index = u16::try_from(self.slots.len())
-            .map_err(|_| Error::request("a recording has at most 65,536 slots"))?;
-        self.slots.push(SlotState {
-            value,
-            word: keep.word().cloned(),
-            changed: 0,
-            _keep: keep.owner(),
-        });
-        let operand = Operand { value, slot: Some(index), addend: 0 };
-        Ok(Slot { recording: self.id, index, operand, len, kind: PhantomData })
-    }
-
-    /// Lays the commands out in memory that the GPU reads.
-    pub fn finish(mut self) -> Result<Recording> {
-        self.end_graph();
-        // A slot of its own: the payload that stands for each replay's submission.
-        let submission: Slot<u64> = self.slot(0, 0, Keep::Nothing)?;
-        let timeline = self.queue.gpu();
-        // The last kernel itself says when it has ended, unless the host must raise an interrupt.
-        let by_kernel = self.chained && !self.setup.patience.policy.block;
-        if !(by_kernel && self.release_by_last(timeline, submission)) {
-            let mut sink = Recorded { words: &mut self.words, patches: &mut self.patches };
-            super::trailer(&mut sink, &self.setup, timeline, submission.operand);
-        }
-        if self.words.len() > hw_defs::gpfifo::MAX_WORDS as usize {
-            return Err(Error::request(format!(
-                "a recording of {} words is longer than the {} that one ring entry can name: split it",
-                self.words.len(),
-                hw_defs::gpfifo::MAX_WORDS
-            )));
-        }
-        let (image, places) = self.image();
-        let (per_replay, patches) =
-            self.patches.iter().partition(|patch| patch.slot == submission.index);
-        // Instances begin on lines of their own, so that patching one never disturbs the fetch of
-        // another, and descriptors stay aligned.
-        let stride = (image.len() * 4).next_multiple_of(DESCRIPTOR_BYTES as usize);
-        let block = self.heap.alloc((stride * self.instances) as u64, Memory::Command)?;
-        let base = block.host().expect("command memory has a host mapping").cast::<u32>();
-        let mut instances = Vec::with_capacity(self.instances);
-        for i in 0..self.instances {
-            let offset = i * stride;
-            let segment = block.range().slice(offset as u64, stride as u64);
-            let start = segment.expect("the block holds all instances").start();
-            // SAFETY: the block holds all instances.
-            let base = unsafe { base.byte_add(offset) };
-            for (at, word) in self.at(start, &image, &places).iter().enumerate() {
-                // SAFETY: inside the instance; the GPU does not know of it yet.
-                unsafe { base.add(at).write_volatile(*word) };
-            }
-            instances.push(Instance { base, start, version: 0, last: 0 });
-        }
-        let local = self.launches.iter().map(|launch| launch.local_bytes).max();
-        let mut code: Vec<_> = self.launches.iter().map(|launch| launch.code).collect();
-        code.sort_unstable();
-        code.dedup();
-        self.heap.names().add_recording(self.id, code);
-        Ok(Recording {
-            id: self.id,
-            heap: self.heap,
-            links: self.links,
-            shapes: self.shapes,
-            queue: self.queue,
-            words: self.words.len() as u32,
-            prologue: if self.launches.is_empty() { 0 } else { PROLOGUE },
-            local_bytes: local,
-            patches,
-            per_replay,
-            slots: self.slots,
-            version: 0,
-            instances,
-            turn: 0,
-            keep: self.keep,
-            block,
-        })
-    }
-
-    /// A launch in words, but for how it is started.
-    pub(super) fn prepare(&mut self, prepared: Prepared<'_>) -> Result<Launched> {
-        if prepared.slot_owners().any(|recording| recording != self.id) {
-            return Err(Error::request("the slot belongs to another recording"));
-        }
-        let kernel = &prepared.kernel.inner;
-        let mut bank = vec![0; kernel.bank0_words()];
-        prepared.write_bank(&mut |offset, word| bank[offset as usize / 4] = word);
-        let mut args = Vec::new();
-        for arg in prepared.slot_args() {
-            args.push((arg.at as usize / 4, Half::Low, arg.operand));
-            if arg.bytes == 8 {
-                args.push((arg.at as usize / 4 + 1, Half::High, arg.operand));
-            }
-        }
-        let mut words = Patched { descriptor: Vec::new(), bank: args };
-        self.use_shape(prepared.kernel, prepared.shape, &mut words)?;
-        self.keep.extend(prepared.owners().filter_map(Keep::owner));
-        Ok(Launched {
-            bytes: prepared.bytes(),
-            code: kernel.code.start(),
-            waiting: prepared.waiting_entry(),
-            local_bytes: kernel.local_bytes,
-            early: prepared.shape.launch.early,
-            descriptor: prepared.descriptor,
-            bank,
-            by_host: None,
-            fields: Vec::new(),
-            words,
-            released: false,
-        })
-    }
-
-    /// Has a launch run after everything so far, or beside the others of its group.
-    fn place(&mut self, mut launched: Launched) {
-        if self.chained {
-            if let Some(entry) = launched.waiting {
-                launched.descriptor.enter(entry);
-            }
-        } else {
-            if self.launches.is_empty() {
-                let mut prologue = Vec::new();
-                let mut none = Vec::new();
-                let mut sink = Recorded { words: &mut prologue, patches: &mut none };
-                encode::wait_for_engine(&mut sink);
-                debug_assert_eq!(prologue.len(), PROLOGUE as usize);
-                self.words.splice(0..0, prologue);
-                for patch in &mut self.patches {
-                    patch.at += PROLOGUE;
-                }
-            } else if self.group != Group::Goes {
-                encode::wait_for_engine(&mut self.sink());
-            }
-            launched.by_host = Some(self.words.len());
-            encode::launch(&mut self.sink(), 0);
-        }
-        self.launches.push(launched);
-        self.chained = self.group == Group::None;
-        self.group = self.group.goes_on();
-    }
-
-    /// Lays out the launches of a graph that has come to its end: step by step, those of one step as a
-    /// group, and a launch alone in its step chained to the one before where that was alone too.
-    fn end_graph(&mut self) {
-        for mut step in self.graph.end() {
-            let alone = step.len() == 1;
-            if !alone {
-                self.group = Group::Begins;
-                self.chained = false;
-            }
-            step.drain(..).for_each(|launched| self.place(launched));
-            if !alone {
-                self.group = Group::None;
-                self.chained = false;
-            }
-        }
-    }
-
-    fn sink(&mut self) -> Recorded<'_> {
-        // The host goes on while kernels run, so none can be chained across this command.
-        self.chained = false;
-        Recorded { words: &mut self.words, patches: &mut self.patches }
-    }
-
-    /// Records a launch that waits for the launches `after`, and else for nothing of the graph that
-    /// they make: launches recorded like this one behind the other, with no other command between
-    /// them. A graph begins when everything before it has finished, and what comes after it waits
-    /// for all of it.
-    ///
-    /// The GPU gets a graph step by step: a launch is in the step after the last of those it waits
-    /// for, and the launches of one step may overlap.
-    ///
-    /// ```no_run
-    /// # use doorbell::*;
-    /// # fn all(queue: &mut Queue, k: &[Kernel], out: &Buffer<f32>) -> Result<Recording> {
-    /// let (mut recorder, one) = (queue.record(), Launch::new(1, 32));
-    /// // SAFETY: the kernels write different parts of `out`.
-    /// unsafe {
-    ///     let first = recorder.exec_after(&k[0], &one, &args![out], &[])?;
-    ///     let left = recorder.exec_after(&k[1], &one, &args![out], &[first])?;
-    ///     let right = recorder.exec_after(&k[2], &one, &args![out], &[first])?;
-    ///     recorder.exec_after(&k[3], &one, &args![out], &[left, right])?;
-    /// }
-    /// recorder.finish()
-    /// # }
-    /// ```
-    ///
-    /// # Safety
-    /// As for [`Commands::exec`]; and kernels that do not wait for each other do not write what the
-    /// other uses.
-    pub unsafe fn exec_after(
-        &mut self,
-        kernel: &Kernel,
-        launch: impl Into<Shape>,
-        args: &[Arg<'_>],
-        after: &[Node],
-    ) -> Result<Node> {
-        if self.setup.engine != Engine::Compute {
-            return Err(Error::request("a copy queue cannot run kernels: use a compute queue"));
-        }
-        if self.group != Group::None {
-            return Err(Error::request(
-                "the launches of a group wait for nothing in it: record a graph outside of groups",
-            ));
-        }
-        let step = self.graph.step_after(self.id, after)?;
-        let launched = self.prepare(Prepared::new(kernel, launch.into(), args)?)?;
-        Ok(self.graph.add(self.id, step, launched))
-    }
-
-    /// Has the last launch release a timeline, unless it releases one already.
-    fn release_by_last(&mut self, timeline: GpuVa, value: Slot<u64>) -> bool {
-        let Some(launch) = self.launches.last_mut().filter(|launch| !launch.released) else {
-            return false;
-        };
-        launch.release(timeline.get().into(), value.operand);
-        true
-    }
-
-    /// Commands, descriptors and banks one behind the other, and where each launch begins in words.
-    /// Notes the patches of launches.
-    fn image(&mut self) -> (Vec<u32>, Vec<usize>) {
-        let mut image = self.words.clone();
-        let mut places = Vec::new();
-        for launch in &self.launches {
-            image.resize(image.len().next_multiple_of(DESCRIPTOR_BYTES as usize / 4), 0);
-            let place = image.len();
-            places.push(place);
-            image.resize(place + launch.bytes as usize / 4, 0);
-            let bank = place + DESCRIPTOR_BYTES as usize / 4;
-            image[bank..bank + launch.bank.len()].copy_from_slice(&launch.bank);
-            for (field, shift, operand) in &launch.fields {
-                let Some(slot) = operand.slot else { continue };
-                let bits = field.in_word();
-                self.patches.push(Patch {
-                    at: (place + field.word()) as u32,
-                    slot,
-                    shift: *shift,
-                    mask: bits.max(),
-                    lo: bits.lo as u8,
-                    rest: launch.descriptor.words()[field.word()] & !bits.mask(),
-                    addend: operand.addend,
-                });
-            }
-            for (word, operand) in &launch.words.descriptor {
-                self.patches.extend(Patch::whole_word(place + word, *operand, Half::Low));
-            }
-            for (word, half, operand) in &launch.words.bank {
-                self.patches.extend(Patch::whole_word(bank + word, *operand, *half));
-            }
-        }
-        (image, places)
-    }
-
-    /// The image as it is when it lies at `start`.
-    fn at(&self, start: GpuVa, image: &[u32], places: &[usize]) -> Vec<u32> {
-        let mut image = image.to_vec();
-        let address = |place: usize| {
-            let address = start.checked_add(place as u64 * 4);
-            address.expect("the block does not wrap")
-        };
-        for (i, (launch, place)) in self.launches.iter().zip(places).enumerate() {
-            let mut descriptor = launch.descriptor.clone();
-            place_bank(&mut descriptor, address(*place), launch.bank.len());
-            match launch.by_host {
-                Some(command) => {
-                    image[command + encode::LAUNCH_ADDRESS] = (address(*place).get() >> 8) as u32;
-                }
-                None => debug_assert!(i > 0, "the first launch is the host's"),
-            }
-            if launch.by_host.is_none() {
-                descriptor.wait_for(address(places[i - 1]));
-            }
-            if let Some(next) = self.launches.get(i + 1).filter(|next| next.by_host.is_none()) {
-                descriptor.start_next(address(*place), address(places[i + 1]), next.early);
-            }
-            image[*place..*place + descriptor.words().len()].copy_from_slice(descriptor.words());
-        }
-        image
-    }
-}
-
-impl Launched {
-    fn release(&mut self, timeline: Operand, value: Operand) {
-        self.descriptor.release(timeline.value, value.value);
-        self.released = true;
-        let release = &self.descriptor.fields().release;
-        for ([low, high], operand) in [(release.address, timeline), (release.payload, value)] {
-            self.fields.push((low, 0, operand));
-            self.fields.push((high, 32, operand));
-        }
-    }
-}
-
-/// Words at the beginning of a recording with kernels that wait for the engine; skipped where it
-/// is known to be idle.
-const PROLOGUE: u32 = 1;
-
-impl Commands for Recorder {}
-
-impl Target for Recorder {
-    type Sink<'a> = Recorded<'a>;
-
-    fn engine(&self) -> crate::driver::Engine {
-        self.setup.engine
-    }
-
-    fn room(&mut self) -> Result<Recorded<'_>> {
-        self.end_graph();
-        Ok(self.sink())
-    }
-
-    fn launch(&mut self, prepared: Prepared<'_>) -> Result<()> {
-        self.end_graph();
-        let launched = self.prepare(prepared)?;
-        self.place(launched);
-        Ok(())
-    }
-
-    fn copier(&self) -> Result<Kernel> {
-        self.copier.kernel(&self.heap)
-    }
-
-    fn concurrent(&mut self, on: bool) {
-        self.end_graph();
-        self.group = if on { Group::Begins } else { Group::None };
-        self.chained = false;
-    }
-
-    fn release(&mut self, timeline: Operand, value: Operand) -> Result<()> {
-        self.end_graph();
-        match self.launches.last_mut().filter(|launch| self.chained && !launch.released) {
-            Some(launch) => launch.release(timeline, value),
-            None => encode::release(&mut self.room()?, timeline, value),
-        }
-        Ok(())
-    }
-
-    fn link(&mut self, timeline: &Signal<'_>, link: Link) -> Result<()> {
-        let linked_to = match (timeline.keep, timeline.operand.slot) {
-            (Keep::Word(word), _) => LinkedTo::Word(word.clone()),
-            (_, Some(slot)) => LinkedTo::Slot(slot),
-            _ => unreachable!("a timeline is a word or a slot"),
-        };
-        let awaited = match link {
-            Link::Waits(value) => Some(value.operand),
-            Link::Signals => None,
-        };
-        self.links.push(RecordedLink { timeline: linked_to, awaited });
-        Ok(())
-    }
-
-    fn admit(&mut self, operand: Operand, slot_of: Option<u64>, keep: Keep<'_>) -> Result<Operand> {
-        if slot_of.is_some_and(|recording| recording != self.id) {
-            return Err(Error::request("the slot belongs to another recording"));
-        }
-        self.keep.extend(keep.owner());
-        Ok(operand)
-    }
-}
-
-impl fmt::Debug for Recorder {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "recorder with {} words and {} slots", self.words.len(), self.slots.len())
-    }
-}
-
-/// Collects words, and notes which of them hold slots.
-pub(crate) struct Recorded<'a> {
-    words: &'a mut Vec<u32>,
-    patches: &'a mut Vec<Patch>,
-}
-
-impl Sink for Recorded<'_> {
-    fn word(&mut self, word: u32) {
-        self.words.push(word);
-    }
-
-    fn half(&mut self, operand: Operand, half: Half) {
-        self.patches.extend(Patch::whole_word(self.words.len(), operand, half));
-        self.words.push(half.of(operand.value));
-    }
-}
 
 /// Commands laid out in memory that the GPU reads, ready to be replayed any number of times with
 /// [`Queue::replay`](super::Queue::replay). It keeps the buffers and timelines that it uses alive.
 pub struct Recording {
-    id: u64,
-    heap: Arc<Heap>,
-    links: Vec<RecordedLink>,
-    shapes: Vec<Vec<ShapeUse>>,
-    queue: Arc<Word>,
-    words: u32,
+    pub(super) id: u64,
+    pub(super) heap: Arc<Heap>,
+    pub(super) links: Vec<RecordedLink>,
+    pub(super) shapes: Vec<Vec<ShapeUse>>,
+    pub(super) queue: Arc<Word>,
+    pub(super) words: u32,
     /// Words to skip where the engine is idle.
-    prologue: u32,
+    pub(super) prologue: u32,
     /// Local memory that its kernels need, if it has kernels.
-    local_bytes: Option<u32>,
-    patches: Vec<Patch>,
-    per_replay: Vec<Patch>,
-    slots: Vec<SlotState>,
+    pub(super) local_bytes: Option<u32>,
+    pub(super) patches: Vec<Patch>,
+    pub(super) per_replay: Vec<Patch>,
+    pub(super) slots: Vec<SlotState>,
     /// Goes up with every change of a slot.
-    version: u64,
-    instances: Vec<Instance>,
-    turn: usize,
-    keep: Vec<Owner>,
-    block: Arc<Block>,
+    pub(super) version: u64,
+    pub(super) instances: Vec<Instance>,
+    pub(super) turn: usize,
+    pub(super) keep: Vec<Owner>,
+    pub(super) block: Arc<Block>,
 }
 
 /// One copy of the commands. A copy is patched only when the GPU is done with it.
-struct Instance {
+pub(super) struct Instance {
     base: *mut u32,
     start: GpuVa,
     /// The version of the slots that its words hold.
@@ -763,6 +200,18 @@ impl Drop for Recording {
 }
 
 impl Instance {
+    /// Words that lie at `base` for the CPU, at `start` for the GPU.
+    ///
+    /// # Safety
+    /// There is room for the words, and the GPU does not use it.
+    pub(super) unsafe fn new(base: *mut u32, start: GpuVa, words: &[u32]) -> Instance {
+        for (at, word) in words.iter().enumerate() {
+            // SAFETY: as the caller says.
+            unsafe { base.add(at).write_volatile(*word) };
+        }
+        Instance { base, start, version: 0, last: 0 }
+    }
+
     #[inline]
     fn write(&mut self, patch: Patch, value: u64) {
         let bits = (value.wrapping_add(patch.addend) >> patch.shift) as u32 & patch.mask;
@@ -785,4 +234,47 @@ impl fmt::Debug for Recording {
             self.keep.len()
         )
     }
+}
+
+/// A word, or some bits of one, that a slot's value fills.
+#[derive(Debug, Clone, Copy)]
+pub(super) struct Patch {
+    pub(super) at: u32,
+    pub(super) slot: u16,
+    /// Which bits of the slot's value, plus the addend, are meant.
+    pub(super) shift: u8,
+    pub(super) mask: u32,
+    /// Where they go in the word, and what else stands there.
+    pub(super) lo: u8,
+    pub(super) rest: u32,
+    pub(super) addend: u64,
+}
+
+impl Patch {
+    pub(super) fn whole_word(at: usize, operand: Operand, half: Half) -> Option<Patch> {
+        let shift = if half == Half::High { 32 } else { 0 };
+        let (at, slot, addend) = (at as u32, operand.slot?, operand.addend);
+        Some(Patch { at, slot, shift, mask: u32::MAX, lo: 0, rest: 0, addend })
+    }
+}
+
+/// A timeline that a recording waits for or signals.
+pub(super) struct RecordedLink {
+    pub(super) timeline: LinkedTo,
+    /// The value waited for; none where the timeline is signalled.
+    pub(super) awaited: Option<Operand>,
+}
+
+pub(super) enum LinkedTo {
+    Word(Arc<Word>),
+    Slot(u16),
+}
+
+pub(super) struct SlotState {
+    pub(super) value: u64,
+    /// Of a timeline.
+    pub(super) word: Option<Arc<Word>>,
+    /// The recording's version when the value last changed.
+    pub(super) changed: u64,
+    pub(super) _keep: Option<Owner>,
 }
