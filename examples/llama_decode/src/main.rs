@@ -304,7 +304,8 @@ fn check(
     interrupt: &Interrupt,
 ) -> Result<Ending> {
     let (depths, tokens) = (&options.measure.depths, options.text.tokens);
-    let check = report::check(decoder, model, depths, tokens, interrupt)?;
+    let mut say = |text: String| eprintln!("llama_decode: {text}");
+    let check = report::check(decoder, model, depths, tokens, interrupt, &mut say)?;
     if options.text.json {
         print_json(&check)?;
     } else {

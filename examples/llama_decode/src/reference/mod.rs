@@ -17,7 +17,7 @@ use rayon::prelude::*;
 use crate::error::{Error, Result};
 use crate::gguf::Tensor;
 use crate::model::{Config, Layer, Model};
-use parts::{dot, normalise, rotate, silu};
+use parts::{LANES, dot, normalise, rotate, side_by_side, silu};
 
 /// A model and what it has seen so far.
 #[derive(Debug)]
@@ -28,11 +28,11 @@ pub struct Reference<'a> {
     position: usize,
 }
 
-/// Keys and values of one layer, position after position.
+/// Keys and values of one layer, position after position; each a number that an f16 can be.
 #[derive(Clone, Debug, Default)]
 struct Cache {
-    keys: Vec<f16>,
-    values: Vec<f16>,
+    keys: Vec<f32>,
+    values: Vec<f32>,
 }
 
 impl<'a> Reference<'a> {
@@ -52,9 +52,24 @@ impl<'a> Reference<'a> {
         self.position
     }
 
+    /// Forgets all but the first `position` tokens.
+    pub fn rewind(&mut self, position: usize) {
+        let size = self.model.config.kv_size();
+        self.position = self.position.min(position);
+        for cache in &mut self.caches {
+            cache.keys.truncate(self.position * size);
+            cache.values.truncate(self.position * size);
+        }
+    }
+
     /// Reads tokens and gives the logits after the last of them. Many at once are much faster than
     /// one by one, and the same.
     pub fn read(&mut self, tokens: &[u32]) -> Result<Vec<f32>> {
+        self.read_last(tokens, 1)
+    }
+
+    /// Reads tokens and gives the logits after each of the last `count` of them, one after the other.
+    pub fn read_last(&mut self, tokens: &[u32], count: usize) -> Result<Vec<f32>> {
         let (model, config) = (self.model, &self.model.config);
         self.check(tokens)?;
         let width = config.embedding;
@@ -71,8 +86,8 @@ impl<'a> Reference<'a> {
             add(&mut x, &feed_forward(layer, &normed));
         }
         self.position += tokens.len();
-        let last = normalise(&x[x.len() - width..], &model.output_norm, config.eps);
-        Ok(product(&model.head, &last))
+        let last = x.len().saturating_sub(count * width);
+        Ok(product(&model.head, &normalise_each(&x[last..], &model.output_norm, config.eps)))
     }
 
     /// Reads tokens, then takes the likeliest token `count` times.
@@ -115,8 +130,8 @@ impl<'a> Reference<'a> {
         self.prepare(&mut k, kv_size, layer.k_norm.as_deref());
 
         let cache = &mut self.caches[index];
-        cache.keys.extend(k.iter().map(|&k| f16::from_f32(k)));
-        cache.values.extend(v.iter().map(|&v| f16::from_f32(v)));
+        cache.keys.extend(k.iter().map(|&k| f16::from_f32(k).to_f32()));
+        cache.values.extend(v.iter().map(|&v| f16::from_f32(v).to_f32()));
 
         let mut attended = vec![0.0; q.len()];
         let heads = attended.par_chunks_mut(config.head_size).zip(q.par_chunks(config.head_size));
@@ -132,14 +147,14 @@ impl<'a> Reference<'a> {
     /// Normalises each head if the model does that, and turns it by its position.
     fn prepare(&self, rows: &mut [f32], size: usize, norm: Option<&[f32]>) {
         let config = &self.model.config;
-        for (token, row) in rows.chunks_exact_mut(size).enumerate() {
+        rows.par_chunks_exact_mut(size).enumerate().for_each(|(token, row)| {
             for head in row.chunks_exact_mut(config.head_size) {
                 if let Some(norm) = norm {
                     head.copy_from_slice(&normalise(head, norm, config.eps));
                 }
                 rotate(head, self.position + token, &self.frequencies, config.rope_pairs);
             }
-        }
+        });
     }
 }
 
@@ -149,17 +164,15 @@ impl Cache {
     fn attend(&self, config: &Config, kv_head: usize, seen: usize, q: &[f32], out: &mut [f32]) {
         let (size, stride) = (config.head_size, config.kv_size());
         let at = |position: usize| position * stride + kv_head * size;
-        let widen = |halves: &[f16]| halves.iter().map(|h| h.to_f32()).collect::<Vec<f32>>();
-        let scores: Vec<f64> = (0..seen)
-            .map(|p| f64::from(dot(q, &widen(&self.keys[at(p)..][..size]))) / (size as f64).sqrt())
-            .collect();
+        let score = |p| f64::from(dot(q, &self.keys[at(p)..][..size])) / (size as f64).sqrt();
+        let scores: Vec<f64> = (0..seen).map(score).collect();
         let largest = scores.iter().copied().fold(f64::NEG_INFINITY, f64::max);
         let weights: Vec<f64> = scores.iter().map(|score| (score - largest).exp()).collect();
         let sum: f64 = weights.iter().sum();
         let mut mixed = vec![0.0; size];
         for (p, weight) in weights.iter().enumerate() {
             for (mixed, value) in mixed.iter_mut().zip(&self.values[at(p)..][..size]) {
-                *mixed += weight * value.to_f64();
+                *mixed += weight * f64::from(*value);
             }
         }
         out.iter_mut().zip(mixed).for_each(|(out, mixed)| *out = (mixed / sum) as f32);
@@ -169,12 +182,12 @@ impl Cache {
 fn feed_forward(layer: &Layer<'_>, x: &[f32]) -> Vec<f32> {
     let mut inner = product(&layer.gate, x);
     let up = product(&layer.up, x);
-    inner.iter_mut().zip(up).for_each(|(gate, up)| *gate = silu(*gate) * up);
+    inner.par_iter_mut().zip(up).for_each(|(gate, up)| *gate = silu(*gate) * up);
     product(&layer.down, &inner)
 }
 
 fn normalise_each(x: &[f32], weights: &[f32], eps: f32) -> Vec<f32> {
-    x.chunks_exact(weights.len()).flat_map(|x| normalise(x, weights, eps)).collect()
+    x.par_chunks_exact(weights.len()).flat_map_iter(|x| normalise(x, weights, eps)).collect()
 }
 
 fn add(x: &mut [f32], more: &[f32]) {
@@ -192,15 +205,20 @@ fn row(matrix: &Tensor<'_>, row: usize) -> Vec<f32> {
 fn product(matrix: &Tensor<'_>, x: &[f32]) -> Vec<f32> {
     let (columns, rows) = (matrix.columns(), matrix.rows());
     let vectors = x.len() / columns;
-    // Each row is dequantised once and meets all vectors, so results come out row by row ...
-    let by_row: Vec<f32> = (0..rows)
+    // Each row is dequantised once and meets all vectors, so results come out by blocks of rows ...
+    let blocks: Vec<Vec<[f64; LANES]>> = (0..rows)
         .into_par_iter()
-        .with_min_len(16)
-        .flat_map_iter(|index| {
-            let weights = row(matrix, index);
-            x.chunks_exact(columns).map(move |x| dot(&weights, x))
+        .step_by(LANES)
+        .map(|first| {
+            let mut weights = vec![[0.0; LANES]; columns];
+            for lane in 0..LANES.min(rows - first) {
+                let row = row(matrix, first + lane);
+                weights.iter_mut().zip(row).for_each(|(weights, weight)| weights[lane] = weight);
+            }
+            side_by_side(&weights, x)
         })
         .collect();
     // ... and are wanted vector by vector.
-    (0..vectors).flat_map(|v| by_row.iter().skip(v).step_by(vectors).copied()).collect()
+    let of_vector = |v: usize| blocks.iter().flat_map(move |block| block[v]).take(rows);
+    (0..vectors).flat_map(of_vector).map(|sum| sum as f32).collect()
 }

@@ -1,4 +1,4 @@
-//! The arithmetic of one vector.
+//! The arithmetic of vectors.
 
 use crate::model::RopePairs;
 
@@ -15,6 +15,29 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
         sum += lanes.iter().map(|&lane| f64::from(lane)).sum::<f64>();
     }
     sum as f32
+}
+
+/// Rows of a matrix that are multiplied side by side.
+pub(super) const LANES: usize = 32;
+/// So many products are summed in f32, and their sums in f64.
+const RUN: usize = 64;
+
+/// The products of some rows, given column by column, with each of the vectors that `x` holds.
+pub(super) fn side_by_side(weights: &[[f32; LANES]], x: &[f32]) -> Vec<[f64; LANES]> {
+    let columns = weights.len();
+    let mut sums = vec![[0.0; LANES]; x.len() / columns];
+    for (i, weights) in weights.chunks(RUN).enumerate() {
+        for (sums, x) in sums.iter_mut().zip(x.chunks_exact(columns)) {
+            let mut run = [0.0; LANES];
+            for (weights, x) in weights.iter().zip(&x[i * RUN..]) {
+                for (sum, weight) in run.iter_mut().zip(weights) {
+                    *sum += weight * x;
+                }
+            }
+            sums.iter_mut().zip(run).for_each(|(sum, run)| *sum += f64::from(run));
+        }
+    }
+    sums
 }
 
 /// x divided by its root mean square, times the weights.

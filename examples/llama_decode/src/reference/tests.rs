@@ -21,6 +21,13 @@ fn many_tokens_at_once_are_the_same_as_one_by_one() {
     halves.read(&tokens[..4]).expect("room");
     assert_eq!(last, halves.read(&tokens[4..]).expect("room"));
     assert_eq!(halves.position(), 6);
+    halves.rewind(2);
+    assert_eq!(halves.position(), 2);
+    let two = halves.read_last(&tokens[2..], 2).expect("room");
+    assert_eq!(two.len(), 2 * 512);
+    assert_eq!(last, two[512..]);
+    halves.rewind(4);
+    assert_eq!(halves.read(&tokens[4..5]).expect("room"), two[..512]);
 
     let mut greedy = Reference::new(&model);
     let chosen = greedy.greedy(&tokens, 3).expect("room");

@@ -34,17 +34,24 @@ pub struct Checked {
     pub same: usize,
     /// How many there were.
     pub tokens: usize,
+    /// What the GPU said.
+    pub said: Vec<u32>,
 }
 
-/// Compares at each depth the logits, and `tokens` tokens.
+/// Compares at each depth the logits, and `tokens` tokens. `say` is told what is being done.
 pub fn check(
     decoder: &mut Decoder,
     model: &Model,
     depths: &[u32],
     tokens: u32,
     interrupt: &Interrupt,
+    say: &mut dyn FnMut(String),
 ) -> Result<Check> {
     let (vocab, greedy) = (model.config.vocab, Sampling::default());
+    let mut depths = depths.to_vec();
+    depths.sort_unstable();
+    depths.dedup();
+    let mut reference = Reference::new(model);
     let mut checked = Vec::new();
     for depth in depths {
         if depth + 1 + tokens > decoder.context() {
@@ -53,20 +60,30 @@ pub fn check(
                 decoder.context()
             )));
         }
+        say(format!("checking {tokens} tokens at depth {depth}"));
         let prompt = prompt(depth + 1, vocab as u32);
         decoder.prefill(&prompt)?;
         decoder.decode(1, &[], &greedy, interrupt, &mut |_| {})?;
         let found = decoder.logits()?;
         decoder.prefill(&prompt)?;
         let said = decoder.decode(tokens, &[], &greedy, interrupt, &mut |_| {})?.tokens;
+        if interrupt.seen() {
+            return Err(Error::Request("interrupted: nothing is reported".to_owned()));
+        }
 
-        let mut reference = Reference::new(model);
-        let wanted = reference.read(&prompt)?;
+        // Prompts of all depths begin alike, so the reference goes on from the one before.
+        let wanted = reference.read(&prompt[reference.position()..])?;
         let (farthest, typical) = distances(&wanted, &found[..vocab]);
-        let mut expected = vec![greedy.choose(&wanted, &prompt, depth + 1)];
-        expected.extend(reference.greedy(&expected, tokens as usize - 1)?);
+        // What was said is right if each token is the likeliest behind those before it.
+        let mut expected = vec![greedy.choose(&wanted, &[], 0)];
+        if let Some((_, before @ [_, ..])) = said.split_last() {
+            let logits = reference.read_last(before, before.len())?;
+            expected.extend(logits.chunks_exact(vocab).map(|one| greedy.choose(one, &[], 0)));
+            reference.rewind(prompt.len());
+        }
         let same = said.iter().zip(&expected).take_while(|(a, b)| a == b).count();
-        checked.push(Checked { depth: *depth, farthest, typical, same, tokens: expected.len() });
+        let tokens = expected.len();
+        checked.push(Checked { depth, farthest, typical, same, tokens, said });
     }
     Ok(Check { depths: checked })
 }
