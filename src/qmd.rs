@@ -66,6 +66,10 @@ pub(crate) struct Dependent {
 
 /// The fields that signal when the launch has ended.
 pub(crate) struct Release {
+    /// Whether what belongs to the launch may be written again as soon as the release is seen. Else
+    /// only once the host has waited for the engine: on an Orin, others lost 2 of 200 increments by
+    /// changing descriptors behind their own release, and none behind the host's.
+    pub(crate) frees: bool,
     pub(crate) enable: QmdField,
     pub(crate) address: [QmdField; 2],
     pub(crate) payload: [QmdField; 2],
@@ -141,6 +145,7 @@ pub(crate) static V03: Fields = Fields {
         prefetch: v3::DEPENDENT_QMD0_PREFETCH,
     },
     release: Release {
+        frees: false,
         enable: v3::RELEASE0_ENABLE,
         address: [v3::RELEASE0_ADDRESS_LOWER, v3::RELEASE0_ADDRESS_UPPER],
         payload: [v3::RELEASE0_PAYLOAD_LOWER, v3::RELEASE0_PAYLOAD_UPPER],
@@ -212,6 +217,7 @@ pub(crate) static V04: Fields = Fields {
         prefetch: v4::DEPENDENT_QMD_PREFETCH(0),
     },
     release: Release {
+        frees: true,
         enable: v4::RELEASE_ENABLE(0),
         address: [v4::RELEASE_SEMAPHORE0_ADDR_LOWER, v4::RELEASE_SEMAPHORE0_ADDR_UPPER],
         payload: [v4::RELEASE_SEMAPHORE0_PAYLOAD_LOWER, v4::RELEASE_SEMAPHORE0_PAYLOAD_UPPER],

@@ -57,8 +57,8 @@ pub(crate) trait Driver: Send + Sync + fmt::Debug {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Memory {
-    /// Data that kernels and copies work on: device memory on a desktop GPU, cached main memory
-    /// on a Jetson. The CPU reaches it only where [`Info::unified_memory`] is true.
+    /// Data that kernels and copies work on: device memory on a desktop GPU, main memory that the
+    /// CPU caches on a Jetson. The CPU reaches it only where [`Info::unified_memory`] is true.
     Device,
     /// Main memory that the CPU reads and writes at full speed and the GPU reaches too.
     Host,
@@ -134,7 +134,38 @@ pub struct ClockPair {
     pub uncertainty_ns: u64,
 }
 
+/// The GPU's clock moves in steps of 32 ns.
+const GPU_STEP: u64 = 32;
+
 impl ClockPair {
+    /// Reads the GPU's clock between two looks at the CPU's: half the time between them bounds the
+    /// error.
+    pub(crate) fn read(gpu: impl FnOnce() -> Result<u64>) -> Result<ClockPair> {
+        let before = sys::monotonic_ns();
+        let gpu_ns = gpu()?;
+        let after = sys::monotonic_ns();
+        Ok(ClockPair {
+            gpu_ns,
+            cpu_ns: before + (after - before) / 2,
+            uncertainty_ns: (after - before).div_ceil(2) + GPU_STEP,
+        })
+    }
+
+    /// The best of many readings: whatever comes between only makes the looks lie further apart.
+    pub(crate) fn best_of(
+        readings: u32,
+        mut read: impl FnMut() -> Result<ClockPair>,
+    ) -> Result<ClockPair> {
+        let mut best = read()?;
+        for _ in 1..readings {
+            let other = read()?;
+            if other.uncertainty_ns < best.uncertainty_ns {
+                best = other;
+            }
+        }
+        Ok(best)
+    }
+
     /// The `CLOCK_MONOTONIC` time of a GPU timestamp.
     pub fn cpu_time_of(&self, gpu_ns: u64) -> u64 {
         self.cpu_ns.wrapping_add(gpu_ns.wrapping_sub(self.gpu_ns))

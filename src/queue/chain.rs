@@ -98,6 +98,11 @@ impl Tail {
         self.released
     }
 
+    /// Whether its release can stand for the end of a submission, and nothing else uses it.
+    pub(super) fn can_end_submission(&self) -> bool {
+        self.descriptor.fields().release.frees && !self.released
+    }
+
     /// Has the launch release a timeline when it has ended.
     pub(super) fn release(&mut self, timeline: Operand, value: Operand) {
         self.descriptor.release(timeline.value, value.value);

@@ -157,7 +157,7 @@ impl Queue {
         let tail = self.kernels.as_mut().and_then(|kernels| kernels.tail.take());
         match tail {
             // The last kernel itself says when it has ended: the cheapest completion there is.
-            Some(mut tail) if !self.setup.patience.policy.block && !tail.is_released() => {
+            Some(mut tail) if !self.setup.patience.policy.block && tail.can_end_submission() => {
                 tail.release(timeline.get().into(), value.into());
             }
             // `make_space` has kept room for this behind every command.

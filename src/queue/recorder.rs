@@ -358,11 +358,12 @@ impl Recorder {
         Ok(self.graph.add(self.id, step, launched))
     }
 
-    /// Has the last launch release a timeline, unless it releases one already.
+    /// Has the last launch release the queue's timeline, where its release can stand for the end of a
+    /// submission and nothing else uses it.
     fn release_by_last(&mut self, timeline: GpuVa, value: Slot<u64>) -> bool {
-        let Some(launch) = self.launches.last_mut().filter(|launch| !launch.released) else {
-            return false;
-        };
+        let can =
+            |launch: &&mut Launched| launch.descriptor.fields().release.frees && !launch.released;
+        let Some(launch) = self.launches.last_mut().filter(can) else { return false };
         launch.release(timeline.get().into(), value.operand);
         true
     }

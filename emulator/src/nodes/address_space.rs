@@ -200,8 +200,28 @@ impl Nodes {
             args.offset = address;
             return Ok(0);
         }
+        let shared = args.flags.contains(MapBufferFlags::CACHEABLE)
+            && call.caller.mappings().iter().any(|mapped| mapped.file == buffer.file);
+        if shared {
+            self.warn_of_stale_lines();
+        }
         args.offset = self.map_anew(call.gpu, key, buffer, &memory, access, args)?;
         Ok(0)
+    }
+
+    /// Whether a buffer has a mapping that lets the GPU's L2 cache keep its lines.
+    pub(super) fn is_gpu_cached(&self, buffer: &Buffer) -> bool {
+        self.spaces.values().flat_map(|space| space.mappings.values()).any(|mapping| {
+            mapping.buffer.file == buffer.file
+                && mapping.flags & MapBufferFlags::CACHEABLE.bits() != 0
+        })
+    }
+
+    pub(super) fn warn_of_stale_lines(&mut self) {
+        self.warn(
+            "a buffer is mapped for the CPU, and for the GPU with CACHEABLE: on a board the GPU's L2 cache keeps \
+             lines of it, and what CPU and GPU store there each other sees late or never",
+        );
     }
 
     /// The same buffer mapped in the same way is the same mapping. Of several mappings of a buffer the

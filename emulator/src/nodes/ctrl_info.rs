@@ -72,7 +72,7 @@ impl Nodes {
         }
         let clock: fn() -> u64 = match args.source_id {
             NVGPU_GPU_GET_CPU_TIME_CORRELATION_INFO_SRC_ID_TSC => counter,
-            NVGPU_GPU_GET_CPU_TIME_CORRELATION_INFO_SRC_ID_OSTIME => monotonic,
+            NVGPU_GPU_GET_CPU_TIME_CORRELATION_INFO_SRC_ID_OSTIME => time_of_day_us,
             _ => return Err(Errno::EINVAL.into()),
         };
         for sample in &mut args.samples[..args.count as usize] {
@@ -91,8 +91,9 @@ fn tell(call: &mut Call<'_>, all: &[u8], size: &mut u32, address: u64) -> Answer
     Ok(0)
 }
 
-fn monotonic() -> u64 {
-    clock_gettime(ClockId::CLOCK_MONOTONIC).map_or(0, |time| Duration::from(time).as_nanos() as u64)
+/// Microseconds, as the newest drivers have it. Older ones return the counter here too.
+fn time_of_day_us() -> u64 {
+    clock_gettime(ClockId::CLOCK_REALTIME).map_or(0, |time| Duration::from(time).as_micros() as u64)
 }
 
 /// The CPU's own counter, which the driver reads and does not convert.

@@ -155,6 +155,9 @@ impl Nodes {
                  to this mapping faults, and some copies do; use write-combining",
             );
         }
+        if self.is_gpu_cached(buffer) {
+            self.warn_of_stale_lines();
+        }
         if flags & libc::MAP_TYPE == libc::MAP_PRIVATE {
             self.warn(
                 "a dmabuf is mapped MAP_PRIVATE: a board shares it all the same, the software Orin does not",

@@ -21,10 +21,13 @@ impl AddressSpace {
 
     /// Maps a whole dma-buf where the driver likes. The mapping keeps the memory alive.
     ///
-    /// Without `cacheable` the L2 cache treats the memory as volatile.
-    pub(crate) fn map(&self, dmabuf: BorrowedFd<'_>, cacheable: bool) -> Result<GpuVa> {
+    /// Never [`MapBufferFlags::CACHEABLE`]: without it the GPU's L2 cache takes the memory for
+    /// volatile, which is what makes the CPU's stores visible to it. The SoC snoops the CPU's
+    /// caches for the GPU, but nobody looks into the GPU's for the CPU: lines that L2 may keep
+    /// hide what the CPU stored since, and a sysmembar brings stores only as far as L2.
+    pub(crate) fn map(&self, dmabuf: BorrowedFd<'_>) -> Result<GpuVa> {
         let mut args = nvgpu_as_map_buffer_ex_args {
-            flags: if cacheable { MapBufferFlags::CACHEABLE } else { MapBufferFlags::empty() },
+            flags: MapBufferFlags::empty(),
             compr_kind: NV_KIND_INVALID,
             incompr_kind: 0,
             dmabuf_fd: dmabuf.as_raw_fd() as u32,

@@ -102,25 +102,15 @@ impl Ctrl {
         self.0.map(DOORBELL_BYTES)
     }
 
+    /// Not by the call that pairs the two clocks itself: by release of the driver its CPU times are
+    /// counts of a timer, or microseconds of the time of day.
     pub(crate) fn clock(&self) -> Result<ClockPair> {
-        let mut args = nvgpu_gpu_get_cpu_time_correlation_info_args {
-            count: NVGPU_GPU_GET_CPU_TIME_CORRELATION_INFO_MAX_COUNT,
-            source_id: NVGPU_GPU_GET_CPU_TIME_CORRELATION_INFO_SRC_ID_OSTIME,
-            ..Default::default()
-        };
-        self.0.call(NVGPU_GPU_IOCTL_GET_CPU_TIME_CORRELATION_INFO, &mut args)?;
-        // The driver reads one clock after the other. An interrupt in between makes a pair worse,
-        // never better, so the median pair is a good one and the spread bounds its error.
-        let mut samples = args.samples;
-        let ahead = |sample: &nvgpu_gpu_get_cpu_time_correlation_sample| {
-            sample.gpu_timestamp.wrapping_sub(sample.cpu_timestamp) as i64
-        };
-        samples.sort_by_key(ahead);
-        let median = samples[samples.len() / 2];
-        Ok(ClockPair {
-            gpu_ns: median.gpu_timestamp,
-            cpu_ns: median.cpu_timestamp,
-            uncertainty_ns: ahead(&samples[samples.len() - 1]).abs_diff(ahead(&samples[0])),
+        ClockPair::best_of(16, || {
+            ClockPair::read(|| {
+                let mut args = nvgpu_gpu_get_gpu_time_args::default();
+                self.0.call(NVGPU_GPU_IOCTL_GET_GPU_TIME, &mut args)?;
+                Ok(args.gpu_timestamp)
+            })
         })
     }
 }

@@ -96,8 +96,8 @@ impl Nvgpu {
         self.channels.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn map_for_gpu(&self, fd: BorrowedFd<'_>, len: u64, cacheable: bool) -> Result<GpuRange> {
-        let start = self.space.map(fd, cacheable)?;
+    fn map_for_gpu(&self, fd: BorrowedFd<'_>, len: u64) -> Result<GpuRange> {
+        let start = self.space.map(fd)?;
         GpuRange::new(start, len).ok_or_else(|| Error::Unsupported {
             node: self.ctrl.name().to_owned(),
             reason: format!("it mapped {len} bytes at {start}, beyond the address space"),
@@ -138,11 +138,9 @@ impl Driver for Nvgpu {
     }
 
     fn alloc(&self, len: u64, memory: Memory) -> Result<Allocation> {
-        let (caching, cacheable) = match memory {
-            Memory::Device => (Caching::Cached, true),
-            // Words that the CPU polls are better not kept in the GPU's cache.
-            Memory::Host => (Caching::Cached, false),
-            Memory::Command => (Caching::WriteCombined, false),
+        let caching = match memory {
+            Memory::Device | Memory::Host => Caching::Cached,
+            Memory::Command => Caching::WriteCombined,
         };
         let buffer = self.nvmap.alloc(len, caching)?;
         let host = buffer.map(len)?;
@@ -151,13 +149,13 @@ impl Driver for Nvgpu {
         }
         // Both mappings hold the memory, so descriptor and handle go at once: a buffer costs no
         // open file.
-        let range = self.map_for_gpu(buffer.as_fd(), len, cacheable)?;
+        let range = self.map_for_gpu(buffer.as_fd(), len)?;
         Ok(Allocation { range, host: Some(host) })
     }
 
     fn import(&self, fd: BorrowedFd<'_>) -> Result<Allocation> {
         let len = nvmap::size_of_dmabuf(fd)?;
-        let range = self.map_for_gpu(fd, len, true)?;
+        let range = self.map_for_gpu(fd, len)?;
         // Protected buffers refuse the CPU; the GPU may still use them.
         let host = match Mapping::new(fd, len) {
             Ok(mapping) => Some(mapping),
@@ -245,7 +243,8 @@ impl Driver for Nvgpu {
         if fault.kind == FaultKind::Engine {
             // An exception may also be the front end's, and have left nothing there.
             for sm in 0..self.info.sm_count {
-                let state = open.group.tsg.sm_error_state(sm)?;
+                // That the channel is dead is worth more than why nobody can say where.
+                let Ok(state) = open.group.tsg.sm_error_state(sm) else { break };
                 if sm_error::is_set(state.warp_esr) {
                     sm_error::explain(&mut fault, state.warp_esr, state.warp_esr_pc, None);
                     break;
@@ -322,7 +321,7 @@ fn hint(call: &str, node: &str, errno: Errno) -> String {
             "this user may not open it; join the group that owns it (`ls -l {node}` shows which, usually `video` or `render`: `sudo usermod -aG video,render $USER`, then log in again)"
         ),
         ("open", Errno::ENOENT | Errno::ENODEV | Errno::ENXIO) => {
-            "there is no such node; a Jetson Orin with JetPack 5 or 6 has it, and a container needs it passed in (`--device` or `--runtime nvidia`)".to_owned()
+            "there is no such node; a Jetson Orin with JetPack 6 has it, and a container needs it passed in (`--device` or `--runtime nvidia`)".to_owned()
         }
         (_, Errno::EBUSY) => {
             "somebody uses it already; the doorbell can be mapped once per open of the node, so close the other user in this process".to_owned()

@@ -217,7 +217,7 @@ impl Driver for Rm {
     }
 
     fn clock(&self) -> Result<ClockPair> {
-        Ok(self.usermode.clock())
+        self.usermode.clock()
     }
 }
 

@@ -5,7 +5,6 @@ use std::ptr::NonNull;
 use hw_defs::usermode;
 use ioctl_defs::rm::class::HOPPER_USERMODE_A;
 use ioctl_defs::rm::class::NV_HOPPER_USERMODE_A_PARAMS;
-use nix::time::{ClockId, clock_gettime};
 
 use super::classes::Usermode;
 use super::client::Object;
@@ -48,41 +47,25 @@ impl UsermodePage {
         self.register(usermode::DOORBELL)
     }
 
-    /// Reads the GPU's clock between two looks at the CPU's, often: the pair whose looks lie
-    /// closest together is the best, and half the time between them bounds its error.
-    pub(crate) fn clock(&self) -> ClockPair {
-        const READINGS: usize = 32;
-        std::iter::repeat_with(|| self.reading())
-            .flatten()
-            .take(READINGS)
-            .min_by_key(|pair| pair.uncertainty_ns)
-            .expect("there is more than one reading")
+    pub(crate) fn clock(&self) -> Result<ClockPair> {
+        ClockPair::best_of(32, || self.reading())
     }
 
-    /// One pair, unless the high half of the clock moved meanwhile.
-    fn reading(&self) -> Option<ClockPair> {
+    /// One pair. Taken again where the high half of the clock moved meanwhile.
+    fn reading(&self) -> Result<ClockPair> {
         // SAFETY: both registers lie in the page, which is mapped for as long as it is open;
         // reading them has no effect.
         let [low, high] = [usermode::TIME_0, usermode::TIME_1]
             .map(|at| move || unsafe { self.register(at).read_volatile() });
-        let above = high();
-        // The bus takes the best part of a microsecond for each register, so just one is read
-        // between the looks.
-        let before = cpu_ns();
-        let below = low();
-        let after = cpu_ns();
-        (high() == above).then(|| ClockPair {
-            gpu_ns: u64::from(above) << 32 | u64::from(below),
-            cpu_ns: before + (after - before) / 2,
-            uncertainty_ns: (after - before).div_ceil(2) + GPU_STEP,
-        })
+        loop {
+            let above = high();
+            // The bus takes the best part of a microsecond for each register, so just one is read
+            // between the looks.
+            let mut pair = ClockPair::read(|| Ok(u64::from(low())))?;
+            if high() == above {
+                pair.gpu_ns |= u64::from(above) << 32;
+                return Ok(pair);
+            }
+        }
     }
-}
-
-/// The GPU's clock moves in steps of 32 ns.
-const GPU_STEP: u64 = 32;
-
-fn cpu_ns() -> u64 {
-    let now = clock_gettime(ClockId::CLOCK_MONOTONIC).expect("every Linux has this clock");
-    now.tv_sec() as u64 * 1_000_000_000 + now.tv_nsec() as u64
 }

@@ -161,11 +161,11 @@ fn time_correlation_unknown_source_einval() {
 }
 
 #[test]
-fn time_correlation_of_ostime_is_the_monotonic_clock() {
+fn time_correlation_of_ostime_is_the_time_of_day_in_microseconds() {
     let mut board = Board::new();
     let now = || {
-        let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_MONOTONIC).unwrap();
-        std::time::Duration::from(time).as_nanos() as u64
+        let time = nix::time::clock_gettime(nix::time::ClockId::CLOCK_REALTIME).unwrap();
+        std::time::Duration::from(time).as_micros() as u64
     };
     let before = now();
     let (answer, samples) = correlate(&mut board, 2, 2);

@@ -182,6 +182,29 @@ fn map_again_with_other_flags_or_kind_is_another_mapping() {
 }
 
 #[test]
+fn map_cacheable_of_what_the_cpu_maps_too_is_reported() {
+    for cpu_first in [true, false] {
+        let mut board = Board::new();
+        let space = board.space();
+        let (plain, shared) = (board.buffer(0x1000), board.buffer(0x1000));
+        let mut cached = map_args(shared);
+        cached.flags = MapBufferFlags::CACHEABLE;
+        board.map_plain(space, plain);
+        board.mmap(plain, 0x1000, libc::MAP_SHARED, 0).unwrap();
+        if cpu_first {
+            board.mmap(shared, 0x1000, libc::MAP_SHARED, 0).unwrap();
+        }
+        assert!(!board.warned("L2"));
+        board.map(space, &mut cached).unwrap();
+        if !cpu_first {
+            assert!(!board.warned("L2"));
+            board.mmap(shared, 0x1000, libc::MAP_SHARED, 0).unwrap();
+        }
+        assert!(board.warned("L2"));
+    }
+}
+
+#[test]
 fn map_again_looks_at_the_lowest_mapping_of_the_buffer_only() {
     let mut board = Board::new();
     let space = board.space();
