@@ -47,6 +47,7 @@ pub(crate) fn judge(facts: &Facts, tree: &Tree) -> Vec<Finding> {
         None => Some(no_node(facts)),
         Some(driver) => blocked(facts, driver, tree),
     });
+    findings.extend(old_release(facts));
     findings.extend(limits(facts));
     if facts.driver == Some(Driver::Nvgpu) && facts.machine.emulated.is_none() {
         findings.extend(latency(facts));
@@ -171,6 +172,20 @@ fn no_permission(facts: &Facts, closed: &[&NodeFact]) -> Finding {
         format!("{cause}."),
         format!("sudo usermod -aG {} $USER   # then log in again", groups.join(",")),
     )
+}
+
+/// A driver whose calls have another form: groups of channels are opened with 8 bytes there, with 24
+/// from L4T R36 on.
+fn old_release(facts: &Facts) -> Option<Finding> {
+    let l4t = facts.machine.l4t.as_ref().filter(|_| facts.driver == Some(Driver::Nvgpu))?;
+    let major: u32 = l4t.split('.').next()?.parse().ok()?;
+    (major < 36).then(|| {
+        Finding::failure(
+            "old-release",
+            format!("The GPU driver of L4T {l4t} has calls of an older form; this program speaks that of L4T 36 (JetPack 6)."),
+            "sdkmanager   # installs JetPack 6, from another computer",
+        )
+    })
 }
 
 /// Descriptors and memory that any program of some size needs.

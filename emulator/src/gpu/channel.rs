@@ -321,6 +321,9 @@ impl Channel {
             self.held = Some(Held { subchannel, method, data });
             return Ok(Advance::Worked);
         }
+        if let Some(compute) = self.compute.as_mut().filter(|_| waits) {
+            compute.waited_for();
+        }
         if method < ENGINE_METHODS {
             return self.host_method(bus, subchannel, method, data);
         }

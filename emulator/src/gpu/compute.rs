@@ -106,6 +106,11 @@ impl Compute {
         self.launches.busy()
     }
 
+    /// The host has waited for the engine.
+    pub(super) fn waited_for(&mut self) {
+        self.launches.waited_for();
+    }
+
     /// Lets kernels run a little; about how many warp instructions that were.
     pub(super) fn run(&mut self, bus: &mut Bus) -> Result<u64, Fault> {
         self.launches.run(bus)

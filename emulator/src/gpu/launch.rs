@@ -30,6 +30,9 @@ pub(super) struct Launches {
     prefetched: BTreeMap<u64, Raw>,
     /// Latches that are closed, and by how many launches.
     closed: BTreeMap<u32, u32>,
+    /// Descriptors that ran since the host last waited for the engine, on GPUs that may still have
+    /// them then.
+    ran: BTreeMap<u64, Raw>,
 }
 
 struct Waiting {
@@ -50,7 +53,13 @@ impl Launches {
             waiting: BTreeMap::new(),
             prefetched: BTreeMap::new(),
             closed: BTreeMap::new(),
+            ran: BTreeMap::new(),
         }
+    }
+
+    /// The host has waited for the engine.
+    pub(super) fn waited_for(&mut self) {
+        self.ran.clear();
     }
 
     /// Whether a grid could run now.
@@ -73,6 +82,7 @@ impl Launches {
         if matches!(action, Action::CopyAndSchedule | Action::Forget) {
             self.waiting.remove(&va);
             self.prefetched.remove(&va);
+            self.ran.remove(&va);
         }
         if action == Action::Forget {
             return Ok(());
@@ -118,6 +128,17 @@ impl Launches {
                 "word {word} changed from {then:#x} to {now:#x} between its prefetch and its start: \
                  QMD_INVALIDATE_COPY_SCHEDULE reads it anew, and no prefetch not before"
             )));
+        }
+        if self.version.outlives_release {
+            let before = self.ran.insert(descriptor.va, raw.clone());
+            if let Some((word, then, now)) = before.and_then(|before| before.difference(raw)) {
+                bus.notice(format!(
+                    "word {word} of the QMD at {:#x} changed from {then:#x} to {now:#x} since it last ran, and the \
+                     host has not waited for the engine in between: on a board the launch before has been seen to \
+                     run once more",
+                    descriptor.va
+                ));
+            }
         }
         for dependent in descriptor.dependents.iter().filter(|dependent| dependent.prefetched) {
             self.tell(bus, dependent.va, Action::Prefetch)?;

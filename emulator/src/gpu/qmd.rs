@@ -114,6 +114,7 @@ pub(super) enum Action {
 }
 
 /// A descriptor as it lies in memory.
+#[derive(Clone)]
 pub(super) struct Raw {
     va: u64,
     version: &'static Version,

@@ -41,6 +41,8 @@ pub(super) struct Version {
     /// Fields that have one value here, and why.
     pub(super) fixed: &'static [(&'static [QmdField], u32, &'static str)],
     pub(super) early: Option<Early>,
+    /// Whether the GPU may still have a descriptor whose own release has been seen.
+    pub(super) outlives_release: bool,
 }
 
 /// What the GPU has.
@@ -225,6 +227,7 @@ pub(super) static V03: Version = Version {
         PLAIN,
     )],
     early: None,
+    outlives_release: true,
 };
 
 /// H100 and H200: HOPPER_COMPUTE_A.
@@ -354,6 +357,7 @@ pub(super) static V04: Version = Version {
         ),
         (&[v4::TPC_DISABLE_MASK_VALID], 0, UNKNOWN),
     ],
+    outlives_release: false,
     early: Some(Early {
         at_last_start: v4::PRE_EXIT_AT_LAST_CTA_LAUNCH,
         before_membar: v4::ENABLE_PROGRAM_PRE_EXIT,

@@ -52,6 +52,31 @@ fn all_threads_of_all_blocks_run() {
 }
 
 #[test]
+fn a_descriptor_changed_behind_its_own_release_is_reported() {
+    let changes = |between: &[Vec<u32>], action| {
+        let mut stage = Stage::ready(&[0]);
+        let entry = stage.load(WORD, "increment");
+        let qmd = stage.qmd(entry, &at(0));
+        stage.release(qmd, 0x10, 1);
+        stage.bench.execute(&[pcas(qmd)]);
+        stage.bench.execute(&[pcas_with(qmd, action)]);
+        assert_eq!(stage.bench.gpu.take_events(), [], "nothing changed");
+        stage.release(qmd, 0x10, 2);
+        stage.bench.submit(&[between.concat(), pcas_with(qmd, action)]);
+        assert_eq!(stage.bench.settle(), Progress::Idle);
+        assert_eq!(stage.bench.word(0), 3);
+        stage.bench.gpu.take_events()
+    };
+    match &changes(&[], 9)[..] {
+        [Event::Notice { text, .. }] => says(text, &["changed from 0x1 to 0x2", "waited"]),
+        other => panic!("{other:?}"),
+    }
+    assert_eq!(changes(&[wfi()], 9), []);
+    // Told to, the GPU forgets what it has.
+    assert_eq!(changes(&[], 0xa), []);
+}
+
+#[test]
 fn releases_say_that_a_grid_has_ended() {
     let mut stage = Stage::ready(&[0]);
     let entry = stage.load(WORD, "increment");
@@ -316,7 +341,7 @@ fn code_is_cached_until_invalidated() {
             Some(parts) => stage.bench.execute(&parts),
             None => stage.patch(qmd, INVALIDATE_INSTRUCTION_CACHE, 1),
         }
-        stage.bench.execute(&[pcas(qmd)]);
+        stage.bench.execute(&[wfi(), pcas(qmd)]);
         assert_eq!(stage.bench.word(0), 6, "the new code");
     }
 }

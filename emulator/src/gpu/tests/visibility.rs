@@ -178,7 +178,7 @@ fn a_line_stays_until_it_is_invalidated() {
         stage.bench.data.store_u32(WORD_AT, 5);
         stage.bench.execute(&[pcas(qmd)]);
         stage.bench.data.store_u32(WORD_AT, 6);
-        stage.bench.execute(&[methods.concat(), pcas(qmd)]);
+        stage.bench.execute(&[methods.concat(), wfi(), pcas(qmd)]);
         assert_eq!(stage.bench.word(0), sees, "case {i}");
     }
 }
@@ -198,7 +198,7 @@ fn a_load_past_the_cache_finds_what_is_there() {
     assert_eq!([stage.bench.word(0), stage.bench.word(4)], [5, 6]);
     // What it passed by is no longer in the cache.
     stage.patch(cached, INVALIDATE_SHADER_DATA_CACHE, 0);
-    stage.bench.execute(&[pcas(cached)]);
+    stage.bench.execute(&[wfi(), pcas(cached)]);
     assert_eq!(stage.bench.word(0), 6);
 }
 
@@ -217,12 +217,12 @@ fn each_multiprocessor_has_a_cache_of_its_own() {
     }
     // One block reads all four words, but only its own multiprocessor is stale.
     stage.geometry(qmd, 1, 4);
-    stage.bench.execute(&[pcas(qmd)]);
+    stage.bench.execute(&[wfi(), pcas(qmd)]);
     assert_eq!([0, 1, 2, 3].map(|i| stage.bench.word(i * 4)), [1; 4], "the same sector");
     stage.geometry(qmd, 4, 1);
     stage.argument(qmd, 2, (DATA_VA + 0x1000 - 4) as u32);
     stage.argument(qmd, 4, 5);
-    stage.bench.execute(&[pcas(qmd)]);
+    stage.bench.execute(&[wfi(), pcas(qmd)]);
     assert_eq!([1, 2, 3].map(|i| stage.bench.word(i * 4)), [1; 3], "everybody has that sector");
 }
 
@@ -259,7 +259,7 @@ fn constants_stay_until_they_are_invalidated() {
         for (field, value) in fields {
             stage.patch(qmd, *field, *value);
         }
-        stage.bench.execute(&[methods.concat(), pcas(qmd)]);
+        stage.bench.execute(&[methods.concat(), wfi(), pcas(qmd)]);
         assert_eq!(stage.bench.word(0), sees, "case {i}");
     }
 }
