@@ -1,5 +1,6 @@
 //! The `llama_decode` command.
 
+use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
@@ -13,13 +14,12 @@ use llama_decode::model::Model;
 use llama_decode::options::Options;
 use llama_decode::report::{self, Answer, Bench, Host, Memory, Profile};
 use llama_decode::run::{self, Decoder, Ending, Error, INTERRUPTED, Interrupt, Mib, Result};
+use llama_decode::sample::Sampling;
 use llama_decode::status::Status;
 use llama_decode::text::{Specials, Stream, Tokenizer};
 
 /// The model for those who bring none.
 const STORIES: &[u8] = include_bytes!("../model/stories.gguf");
-/// A title that it knows.
-const TITLE: &str = "The Lost Lamp";
 
 /// Set by `doorbell emulate` for the programs that it starts.
 const EMULATED: &str = "DOORBELL_EMULATED";
@@ -37,7 +37,8 @@ fn main() -> ExitCode {
 }
 
 fn decode(options: &Options, started: Instant) -> Result<Ending> {
-    options.sampling.sampling().check()?;
+    let sampling = options.sampling(chance());
+    sampling.check()?;
     let interrupt = Interrupt::watch()?;
     if options.measure.compare {
         return compare(options, &interrupt);
@@ -57,7 +58,7 @@ fn decode(options: &Options, started: Instant) -> Result<Ending> {
 
     let session = options.dispatch.via.is_direct().then(emulator::start_unless_gpu).flatten();
     let emulated = session.is_some() || env::var_os(EMULATED).is_some();
-    let pace = options.dispatch.pace(emulated);
+    let pace = options.dispatch.pace_for(options.text.tokens, emulated);
     let mut status = Status::new(false);
     let mut progress = |done: u64, all: u64| {
         let percent = 100 * done / all.max(1);
@@ -88,13 +89,18 @@ fn decode(options: &Options, started: Instant) -> Result<Ending> {
         return bench(options, &mut decoder, about, &interrupt);
     }
     if let Some(path) = &options.measure.profile {
-        return profile(options, &mut decoder, about, &prompt, path.as_deref(), &interrupt);
+        let Prompt::Tokens { tokens, .. } = &prompt else {
+            return Err(Error::Request("a chat cannot be profiled: give it a prompt".to_owned()));
+        };
+        decoder.prefill(tokens)?;
+        decoder.decode(PROFILED, &[], &sampling, &interrupt, &mut |_| {})?;
+        return profile(options, &mut decoder, about, path.as_deref());
     }
     if !quiet {
         eprintln!("{} on {}, via {via}", about.model, decoder.describe());
     }
     let ends = tokenizer.as_ref().map_or(&[][..], Tokenizer::ends);
-    let settings = Settings { options, ends, interrupt: &interrupt };
+    let settings = Settings { options, sampling, ends, interrupt: &interrupt };
     match &prompt {
         Prompt::Chat => {
             let tokenizer = tokenizer.as_ref().expect("checked with the prompt");
@@ -149,7 +155,6 @@ fn prompt(options: &Options, tokenizer: Option<&Tokenizer>) -> Result<Prompt> {
     let text = match (&input.prompt, &input.file) {
         (Some(text), _) => text.clone(),
         (None, Some(path)) => read(path)?,
-        (None, None) if options.model.is_none() => TITLE.to_owned(),
         (None, None) => String::new(),
     };
     let tokenizer = tokenizer.expect("checked above");
@@ -163,17 +168,21 @@ fn prompt(options: &Options, tokenizer: Option<&Tokenizer>) -> Result<Prompt> {
 
 fn read(path: &Path) -> Result<String> {
     let mut text = String::new();
-    let read = if path == Path::new("-") {
-        io::stdin().read_to_string(&mut text).map(|_| text)
+    let (name, read) = if path == Path::new("-") {
+        ("standard input".to_owned(), io::stdin().read_to_string(&mut text).map(|_| text))
     } else {
-        fs::read_to_string(path)
+        (path.display().to_string(), fs::read_to_string(path))
     };
-    read.map_err(|error| Error::Request(format!("cannot read {}: {error}", path.display())))
+    read.map_err(|error| match error.kind() {
+        io::ErrorKind::InvalidData => Error::Request(format!("{name} is not text in UTF-8")),
+        _ => Error::Request(format!("cannot read {name}: {error}")),
+    })
 }
 
 /// What every answer is made with.
 struct Settings<'a> {
     options: &'a Options,
+    sampling: Sampling,
     ends: &'a [u32],
     interrupt: &'a Interrupt,
 }
@@ -187,7 +196,7 @@ impl Settings<'_> {
         prompt: &[u32],
         shown: &str,
     ) -> Result<Answer> {
-        let Options { text, sampling, .. } = self.options;
+        let text = &self.options.text;
         let out = io::stdout();
         let mut status = Status::new(text.json || out.is_terminal());
         let mut stream = tokenizer.map(Stream::new);
@@ -199,10 +208,10 @@ impl Settings<'_> {
                 let _ = out.lock().write_all(piece.as_bytes()).and_then(|()| out.lock().flush());
             }
         };
-        print(shown);
         let began = Instant::now();
         decoder.prefill(prompt)?;
         let prefill = began.elapsed();
+        print(shown);
         let mut count = 0;
         let mut take = |tokens: &[u32]| {
             count += tokens.len();
@@ -214,13 +223,19 @@ impl Settings<'_> {
             let speed = count as f64 / (began.elapsed() - prefill).as_secs_f64();
             status.show(|| format!("{count} tokens, {speed:.1} tok/s"));
         };
-        let sampling = sampling.sampling();
-        let run = decoder.decode(text.tokens, self.ends, &sampling, self.interrupt, &mut take)?;
+        let run =
+            decoder.decode(text.tokens, self.ends, &self.sampling, self.interrupt, &mut take)?;
         print(&stream.map_or(String::new(), |mut stream| stream.finish()));
         print("\n");
         status.clear();
-        Ok(Answer::new(said, prompt.len(), prefill, run))
+        Ok(Answer::new(said, prompt.len(), prefill, run, &self.sampling))
     }
+}
+
+/// A number that nobody can foretell.
+fn chance() -> u64 {
+    // The seed of a map, by which the standard library keeps strangers from guessing its order.
+    RandomState::new().build_hasher().finish()
 }
 
 fn talk(mut chat: Chat, decoder: &mut Decoder, settings: &Settings) -> Result<Ending> {
@@ -324,13 +339,11 @@ fn profile(
     options: &Options,
     decoder: &mut Decoder,
     about: About,
-    prompt: &Prompt,
     path: Option<&Path>,
-    interrupt: &Interrupt,
 ) -> Result<Ending> {
-    let Prompt::Tokens { tokens, .. } = prompt else {
-        return Err(Error::Request("a chat cannot be profiled: give it a prompt".to_owned()));
-    };
+    if let Some(dram) = options.measure.dram.filter(|dram| !(*dram > 0.0 && dram.is_finite())) {
+        return Err(Error::Request(format!("--dram is {dram}; it must be a number above 0")));
+    }
     let host = Host::read(about.emulated);
     let datasheet = report::datasheet(decoder.machine().sm, &host.board);
     let dram = options.measure.dram.or(datasheet).ok_or_else(|| {
@@ -339,8 +352,6 @@ fn profile(
             host.board
         ))
     })?;
-    decoder.prefill(tokens)?;
-    decoder.decode(PROFILED, &[], &options.sampling.sampling(), interrupt, &mut |_| {})?;
     let depth = decoder.depth();
     let spans = decoder.profile(PROFILED)?;
     let (plan, context) = (decoder.plan(), decoder.context());

@@ -60,10 +60,10 @@ pub struct TextOptions {
     #[arg(long, value_name = "TEXT", requires = "chat")]
     pub system: Option<String>,
     /// At most so many tokens
-    #[arg(short = 'n', long, value_name = "N", default_value_t = 256, value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(short = 'n', long, value_name = "N", default_value_t = 256, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub tokens: u32,
     /// Tokens that prompt and text can have together [default: what the model allows, at most 4096]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub context: Option<u32>,
     /// Print one JSON object instead of the text
     #[arg(long)]
@@ -74,27 +74,27 @@ pub struct TextOptions {
 #[derive(Debug, Clone, Args)]
 #[command(next_help_heading = "Choice of tokens")]
 pub struct SamplingOptions {
-    /// 0 always takes the likeliest token
-    #[arg(long, value_name = "T", default_value_t = 0.0)]
-    pub temperature: f32,
+    /// 0 always takes the likeliest token [default: 0; 0.8 for a story of the model inside]
+    #[arg(long, value_name = "T", allow_negative_numbers = true)]
+    pub temperature: Option<f32>,
     /// Choose among the K likeliest; 0 for all
-    #[arg(long, value_name = "K", default_value_t = 0)]
+    #[arg(long, value_name = "K", default_value_t = 0, allow_negative_numbers = true)]
     pub top_k: u32,
     /// Choose among the likeliest that together have probability P
-    #[arg(long, value_name = "P", default_value_t = 1.0)]
+    #[arg(long, value_name = "P", default_value_t = 1.0, allow_negative_numbers = true)]
     pub top_p: f32,
-    /// Choose among those at least P times as likely as the likeliest
-    #[arg(long, value_name = "P", default_value_t = 0.0)]
-    pub min_p: f32,
+    /// Choose among those at least P times as likely as the likeliest [default: 0; 0.1 for such a story]
+    #[arg(long, value_name = "P", allow_negative_numbers = true)]
+    pub min_p: Option<f32>,
     /// Make tokens that were there less likely; 1 changes nothing
-    #[arg(long, value_name = "F", default_value_t = 1.0)]
+    #[arg(long, value_name = "F", default_value_t = 1.0, allow_negative_numbers = true)]
     pub repeat_penalty: f32,
     /// Look so many tokens back for that
-    #[arg(long, value_name = "N", default_value_t = 64)]
+    #[arg(long, value_name = "N", default_value_t = 64, allow_negative_numbers = true)]
     pub repeat_last_n: u32,
-    /// The same seed gives the same text
-    #[arg(long, value_name = "N", default_value_t = 0)]
-    pub seed: u64,
+    /// The same seed gives the same text [default: 0; for such a story another one each time]
+    #[arg(long, value_name = "N", allow_negative_numbers = true)]
+    pub seed: Option<u64>,
 }
 
 /// How the GPU is fed.
@@ -105,10 +105,10 @@ pub struct DispatchOptions {
     #[arg(long, value_name = "WAY", default_value = "direct")]
     pub via: Via,
     /// Tokens that one ring of the doorbell stands for [default: 1, and 16 where it is measured]
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=256))]
+    #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=256))]
     pub tokens_per_doorbell: Option<u32>,
     /// Rings that may be under way at once
-    #[arg(long, value_name = "N", default_value_t = 2, value_parser = clap::value_parser!(u32).range(1..=8))]
+    #[arg(long, value_name = "N", default_value_t = 2, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=8))]
     pub ahead: u32,
     /// What the CPU does while the GPU works
     #[arg(long, value_name = "HOW", default_value = "sleep")]
@@ -144,24 +144,35 @@ pub struct MeasureOptions {
     #[arg(long, value_name = "PATH", num_args = 0..=1, conflicts_with_all = ["bench", "compare", "check"])]
     pub profile: Option<Option<PathBuf>>,
     /// DRAM bandwidth to compare with, in GB/s [default: the GPU's datasheet]
-    #[arg(long, value_name = "GB/S")]
+    #[arg(long, value_name = "GB/S", allow_negative_numbers = true)]
     pub dram: Option<f64>,
     /// Say where every byte went
     #[arg(long)]
     pub memory: bool,
 }
 
-impl SamplingOptions {
-    /// The same, for the GPU.
-    pub fn sampling(&self) -> Sampling {
+impl Options {
+    /// Whether nothing was said about what the text goes on from or how: then the model that is
+    /// inside tells a story of its own choice.
+    pub fn tells_a_story(&self) -> bool {
+        let TextOptions { prompt, file, ids, chat, .. } = &self.text;
+        let begun = prompt.is_some() || file.is_some() || !ids.is_empty() || *chat;
+        self.model.is_none() && !begun && self.sampling.temperature.is_none()
+    }
+
+    /// How tokens are chosen. `chance` is the seed of a story if the user gave none.
+    pub fn sampling(&self, chance: u64) -> Sampling {
+        let given = &self.sampling;
+        let (temperature, min_p, seed) =
+            if self.tells_a_story() { (0.8, 0.1, chance) } else { (0.0, 0.0, 0) };
         Sampling {
-            temperature: self.temperature,
-            top_k: self.top_k,
-            top_p: self.top_p,
-            min_p: self.min_p,
-            repetition_penalty: self.repeat_penalty,
-            last_n: self.repeat_last_n,
-            seed: self.seed,
+            temperature: given.temperature.unwrap_or(temperature),
+            top_k: given.top_k,
+            top_p: given.top_p,
+            min_p: given.min_p.unwrap_or(min_p),
+            repetition_penalty: given.repeat_penalty,
+            last_n: given.repeat_last_n,
+            seed: given.seed.unwrap_or(seed),
         }
     }
 }
@@ -174,6 +185,12 @@ const PATIENCE: Duration = Duration::from_secs(30);
 const EMULATED_PATIENCE: Duration = Duration::from_secs(600);
 
 impl DispatchOptions {
+    /// How `tokens` tokens are asked for: no ring stands for more than all of them.
+    pub fn pace_for(&self, tokens: u32, emulated: bool) -> Pace {
+        let pace = self.pace(emulated);
+        Pace { per_ring: pace.per_ring.min(tokens), ..pace }
+    }
+
     /// How tokens are asked for when it is measured what several per ring are worth.
     pub fn measured_pace(&self, emulated: bool) -> Pace {
         Pace { per_ring: self.tokens_per_doorbell.unwrap_or(MEASURED), ..self.pace(emulated) }
@@ -206,5 +223,23 @@ mod tests {
         assert_eq!(options.measure.profile, Some(None));
         assert_eq!(options.text.ids, [1, 2]);
         assert!(Options::try_parse_from(["llama_decode", "--chat", "-p", "x"]).is_err());
+    }
+
+    #[test]
+    fn a_story_is_drawn_and_everything_else_is_the_likeliest_unless_told_otherwise() {
+        let sampling = |args: &[&str]| {
+            let args = ["llama_decode"].iter().chain(args);
+            Options::parse_from(args).sampling(77)
+        };
+        let story = sampling(&[]);
+        assert_eq!((story.temperature, story.min_p, story.seed), (0.8, 0.1, 77));
+        assert_eq!(sampling(&["--seed", "5"]), Sampling { seed: 5, ..story });
+        for given in [&["m.gguf"][..], &["-p", "x"], &["--temperature", "0"], &["--ids", "1"]] {
+            assert_eq!(sampling(given), Sampling::default(), "{given:?}");
+        }
+        let drawn = sampling(&["m.gguf", "--temperature", "1.5", "--min-p", "0.2"]);
+        assert_eq!((drawn.temperature, drawn.min_p, drawn.seed), (1.5, 0.2, 0));
+        // A number out of range is for the program to refuse, in words.
+        assert_eq!(sampling(&["--temperature", "-1"]).temperature, -1.0);
     }
 }

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::{Latency, Memory};
 use crate::run::{Ending, Run};
+use crate::sample::Sampling;
 
 /// One answer.
 #[derive(Debug, Serialize)]
@@ -28,6 +29,9 @@ pub struct Answer {
     pub latency_ms: Option<Latency>,
     /// CPU time of the process per token, in microseconds.
     pub cpu_us_per_token: f64,
+    /// What the choice was drawn with, where it was.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// Where every byte went.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<Memory>,
@@ -35,7 +39,13 @@ pub struct Answer {
 
 impl Answer {
     /// Of a run behind a prompt.
-    pub fn new(text: String, prompt_tokens: usize, prefill: Duration, run: Run) -> Answer {
+    pub fn new(
+        text: String,
+        prompt_tokens: usize,
+        prefill: Duration,
+        run: Run,
+        sampling: &Sampling,
+    ) -> Answer {
         let millis = |duration: Duration| duration.as_secs_f64() * 1e3;
         let count = run.tokens.len().max(1) as f64;
         let first = run.seen.first().copied().unwrap_or(run.elapsed);
@@ -48,6 +58,7 @@ impl Answer {
             tok_s: run.tokens.len() as f64 / run.elapsed.as_secs_f64(),
             latency_ms: Latency::of(&run.seen),
             cpu_us_per_token: millis(run.cpu) * 1e3 / count,
+            seed: (sampling.temperature > 0.0).then_some(sampling.seed),
             memory: None,
             tokens: run.tokens,
         }
@@ -64,6 +75,9 @@ impl Answer {
         );
         if !ready.is_zero() {
             line += &format!("; ready after {:.2} s", ready.as_secs_f64());
+        }
+        if let Some(seed) = self.seed {
+            line += &format!("; --seed {seed} tells it again");
         }
         line
     }

@@ -110,6 +110,11 @@ pub fn bench(
         let prompt = prompt(depth + 1, vocab);
         points.push(point(decoder, &prompt, tokens, pace, interrupt)?);
     }
+    if points.is_empty() {
+        return Err(Error::Request(format!(
+            "nothing is measured: no depth leaves room for {tokens} tokens in a context of {context}"
+        )));
+    }
     let prefill = (PREFILL < context).then(|| prefill(decoder, vocab)).transpose()?;
     Ok((points, prefill))
 }

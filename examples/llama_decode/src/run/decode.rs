@@ -3,7 +3,7 @@
 use std::fmt;
 use std::time::{Duration, Instant};
 
-use super::state::Start;
+use super::state::{Start, WATCHED};
 use super::{Backend, Error, Interrupt, Result, Span, cpu_time};
 use crate::plan::{BufferId, Limits, Machine, Plan, Role, output};
 use crate::sample::Sampling;
@@ -187,7 +187,9 @@ impl Decoder {
         interrupt: &Interrupt,
         take: &mut dyn FnMut(&[u32]),
     ) -> Result<Run> {
-        self.start(limit, ends, sampling, false)?;
+        // The GPU watches for as many as State has words for, and the CPU for the rest.
+        let (watched, others) = ends.split_at(ends.len().min(WATCHED));
+        self.start(limit, watched, sampling, false)?;
         let Pace { per_ring, ahead, .. } = self.pace;
         let rings = limit.div_ceil(per_ring);
         let mut rung = 0;
@@ -195,16 +197,17 @@ impl Decoder {
         loop {
             // Once fewer are under way the next ring is due.
             let enough = (ahead - 1) * per_ring;
-            while rung < rings && rung * per_ring - run.emitted() <= enough && !interrupt.seen() {
+            let wanted = !run.ended && !interrupt.seen();
+            while wanted && rung < rings && rung * per_ring - run.emitted() <= enough {
                 let began = Instant::now();
                 self.backend.ring()?;
                 run.sending += began.elapsed();
                 rung += 1;
             }
-            if self.drain(&mut run, take) {
+            if self.drain(&mut run, others, take) {
                 continue;
             }
-            let over = self.backend.word(self.output, output::REASON) != 0;
+            let over = run.ended || self.backend.word(self.output, output::REASON) != 0;
             if over || interrupt.seen() || run.emitted() >= limit {
                 break;
             }
@@ -212,8 +215,9 @@ impl Decoder {
             self.look_or_nap(&run, under_way - if rung < rings { enough } else { 0 })?;
         }
         self.finish()?;
-        self.drain(&mut run, take);
+        self.drain(&mut run, others, take);
         let ending = match self.backend.word(self.output, output::REASON) {
+            _ if run.ended => Ending::EndOfText,
             output::END_OF_TEXT => Ending::EndOfText,
             output::CONTEXT_FULL => Ending::ContextFull,
             0 if interrupt.seen() => Ending::Interrupted,
@@ -276,17 +280,22 @@ impl Decoder {
         self.backend.settle()
     }
 
-    /// Takes what the GPU has emitted; whether that was anything.
-    fn drain(&self, run: &mut Progress, take: &mut dyn FnMut(&[u32])) -> bool {
+    /// Takes what the GPU has emitted, up to the first of `ends`; whether that was anything.
+    fn drain(&self, run: &mut Progress, ends: &[u32], take: &mut dyn FnMut(&[u32])) -> bool {
         let (from, count) = (run.emitted(), self.backend.word(self.output, output::COUNT));
-        if count == from {
+        if count == from || run.ended {
             return false;
         }
         run.last = run.began.elapsed();
         for i in from..count {
             let at = output::RING + (i % self.limits.ring) as usize;
-            run.tokens.push(self.backend.word(self.output, at));
+            let token = self.backend.word(self.output, at);
+            run.tokens.push(token);
             run.seen.push(run.last);
+            run.ended = ends.contains(&token);
+            if run.ended {
+                break;
+            }
         }
         take(&run.tokens[from as usize..]);
         true
@@ -338,6 +347,8 @@ struct Progress {
     /// When the last token was seen.
     last: Duration,
     sending: Duration,
+    /// A token came that ends the text, and the GPU does not know.
+    ended: bool,
 }
 
 impl Progress {
@@ -346,7 +357,8 @@ impl Progress {
         let room = tokens.min(1 << 20);
         let (tokens, seen) = (Vec::with_capacity(room), Vec::with_capacity(room));
         let (last, sending) = (Duration::ZERO, Duration::ZERO);
-        Progress { cpu: cpu_time(), began: Instant::now(), tokens, seen, last, sending }
+        let (cpu, began) = (cpu_time(), Instant::now());
+        Progress { cpu, began, tokens, seen, last, sending, ended: false }
     }
 
     fn emitted(&self) -> u32 {

@@ -1,6 +1,6 @@
 //! From an opened file to a decoder.
 
-use super::{Decoder, Pace, Result, Via, load, open};
+use super::{Decoder, Error, Pace, Result, Via, load, open};
 use crate::gguf::Gguf;
 use crate::model::Model;
 use crate::plan::{Limits, Plan};
@@ -23,7 +23,12 @@ pub fn start(
     progress: &mut dyn FnMut(u64, u64),
 ) -> Result<Decoder> {
     let most = u32::try_from(model.config.context).unwrap_or(u32::MAX);
-    let context = context.unwrap_or(CONTEXT).min(most);
+    if let Some(asked) = context.filter(|asked| *asked > most) {
+        return Err(Error::Request(format!(
+            "the model was made for contexts of at most {most} tokens: --context {asked} is too large"
+        )));
+    }
+    let context = context.unwrap_or(CONTEXT.min(most));
     let limits = Limits { context, prefill: PREFILL.min(context), ring: RING };
     let mut backend = open(via)?;
     let plan = Plan::new(model, &backend.machine(), &limits)?;

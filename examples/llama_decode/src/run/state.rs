@@ -3,12 +3,16 @@
 use crate::plan::state;
 use crate::sample::Sampling;
 
+/// How many tokens the GPU can watch for that end the text.
+pub(super) const WATCHED: usize = 4;
+
 #[derive(Debug, Clone)]
 pub(super) struct Start<'a> {
     pub(super) token: u32,
     pub(super) position: u32,
     pub(super) stop: bool,
     pub(super) limit: u32,
+    /// At most [`WATCHED`].
     pub(super) ends: &'a [u32],
     pub(super) context: u32,
     pub(super) sampling: &'a Sampling,
@@ -21,7 +25,7 @@ impl Start<'_> {
         words[state::POSITION] = self.position;
         words[state::STOP] = self.stop.into();
         words[state::LIMIT] = self.limit;
-        let ends = &mut words[state::END_TOKENS..state::END_TOKENS + 4];
+        let ends = &mut words[state::END_TOKENS..state::END_TOKENS + WATCHED];
         ends.fill(state::NO_TOKEN);
         for (word, end) in ends.iter_mut().zip(self.ends) {
             *word = *end;

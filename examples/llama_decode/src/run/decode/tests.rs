@@ -184,6 +184,20 @@ fn the_text_ends_within_a_ring() {
 }
 
 #[test]
+fn the_text_ends_at_tokens_that_the_gpu_does_not_watch_for() {
+    for per_ring in [1, 4] {
+        let (mut decoder, rings) = decoder(Pace { per_ring, ..PACE });
+        decoder.prefill(&[100]).unwrap();
+        let run = run(&mut decoder, 60, &[1, 2, 3, 4, 5, 106], &Interrupt::never()).unwrap();
+        assert_eq!(run.tokens, [101, 102, 103, 104, 105, 106]);
+        assert_eq!(run.ending, Ending::EndOfText);
+        // What was under way is forgotten, and nothing more was sent.
+        assert!(rings.get() * per_ring <= 6 + 2 * per_ring, "{}", rings.get());
+        assert_eq!(decoder.depth(), 6);
+    }
+}
+
+#[test]
 fn the_context_fills_up() {
     let (mut decoder, _) = decoder(PACE);
     decoder.prefill(&Vec::from_iter(0..60)).unwrap();
