@@ -232,10 +232,10 @@ impl Settings<'_> {
     }
 }
 
-/// A number that nobody can foretell.
+/// A number that nobody can foretell, short enough to be typed.
 fn chance() -> u64 {
-    // The seed of a map, by which the standard library keeps strangers from guessing its order.
-    RandomState::new().build_hasher().finish()
+    // By what the standard library seeds maps with, so that strangers cannot guess their order.
+    RandomState::new().build_hasher().finish() % 1_000_000
 }
 
 fn talk(mut chat: Chat, decoder: &mut Decoder, settings: &Settings) -> Result<Ending> {

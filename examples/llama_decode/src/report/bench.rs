@@ -47,6 +47,7 @@ pub struct Point {
     /// Microseconds per kernel when every kernel returns at once, one token per ring.
     pub kernel_gap_us: f64,
     /// What was said, the same at both paces.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub tokens: Vec<u32>,
 }
 
@@ -231,16 +232,23 @@ impl Bench {
         })
     }
 
+    /// The machine, as lines.
+    pub(crate) fn machine(&self) -> String {
+        let Host { board, clocks, processor, system, .. } = &self.host;
+        let clocks = if clocks.is_empty() { "clocks not known".into() } else { clocks.join(", ") };
+        format!("{board} ({clocks}); {}\n{processor}, Linux {system}", self.gpu)
+    }
+
     /// The machine and the model, as lines above a table.
     pub(super) fn above(&self) -> String {
-        let Host { board, clocks, processor, system, emulated } = &self.host;
-        let clocks = if clocks.is_empty() { "clocks not known".into() } else { clocks.join(", ") };
         let several = self.points.first().map_or(1, |point| point.several.per_ring);
         let mut text = format!(
-            "{}, {} kernels a token; N = {several} tokens per doorbell\n{board} ({clocks}); {}\n{processor}, Linux {system}\n",
-            self.model, self.kernels, self.gpu
+            "{}, {} kernels a token; N = {several} tokens per doorbell\n{}\n",
+            self.model,
+            self.kernels,
+            self.machine()
         );
-        if *emulated {
+        if self.host.emulated {
             text += "These figures mean nothing: the software Orin is no hardware.\n";
         }
         text

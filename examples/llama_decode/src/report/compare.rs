@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fmt;
 use std::process::{Command, Stdio};
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 use super::Bench;
 use super::bench::HEADING;
@@ -12,7 +12,7 @@ use super::table::table;
 use crate::run::{Error, Interrupt, Result, Via};
 
 /// What came of all of them.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Compared {
     /// What was measured.
     pub measured: Vec<Bench>,

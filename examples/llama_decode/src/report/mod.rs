@@ -11,11 +11,13 @@ mod table;
 
 pub use answer::Answer;
 pub use bench::{Bench, Point, bench};
+pub(crate) use check::HEADING as CHECKED;
 pub use check::{Check, check};
 pub use compare::{Compared, compare};
 pub use machine::Host;
 pub use memory::{HostMemory, Memory};
 pub use profile::{Profile, datasheet};
+pub(crate) use table::table;
 
 use std::time::Duration;
 

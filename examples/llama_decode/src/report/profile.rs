@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
 
 use super::table::table;
@@ -10,7 +10,7 @@ use crate::plan::{Plan, Role, Step};
 use crate::run::Span;
 
 /// Kernels of a token by the part of the model that they compute.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Profile {
     /// The GPU.
     pub gpu: String,
@@ -26,10 +26,10 @@ pub struct Profile {
 }
 
 /// Kernels of one part.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, Deserialize)]
 pub struct Part {
     /// Its name.
-    pub part: &'static str,
+    pub part: String,
     /// Kernels.
     pub kernels: u32,
     /// Microseconds of all of them in one token, each from the end of the one before it.
@@ -77,7 +77,9 @@ impl Profile {
                     part.micros += micros;
                     part.bytes += bytes;
                 }
-                None => parts.push(Part { part: step.part, kernels: 1, micros, bytes }),
+                None => {
+                    parts.push(Part { part: step.part.to_owned(), kernels: 1, micros, bytes });
+                }
             }
         }
         let slice = |(step, span): (&Step, &Span)| {
@@ -134,7 +136,7 @@ const ATTENTION: &str = "attention";
 impl fmt::Display for Profile {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let all = Part {
-            part: "token",
+            part: "token".to_owned(),
             kernels: self.parts.iter().map(|part| part.kernels).sum(),
             micros: self.parts.iter().map(|part| part.micros).sum(),
             bytes: self.parts.iter().map(|part| part.bytes).sum(),
@@ -142,7 +144,7 @@ impl fmt::Display for Profile {
         let line = |part: &Part| {
             let rate = part.gigabytes_per_second();
             vec![
-                part.part.to_owned(),
+                part.part.clone(),
                 part.kernels.to_string(),
                 format!("{:.1}", part.micros),
                 format!("{:.1}", 100.0 * part.micros / all.micros),

@@ -1,7 +1,7 @@
 //! Tables of plain text.
 
 /// Lines of cells under a heading: the first column to the left, the others to the right.
-pub(super) fn table(heading: &[&str], lines: &[Vec<String>]) -> String {
+pub(crate) fn table(heading: &[&str], lines: &[Vec<String>]) -> String {
     let heading: Vec<String> = heading.iter().map(|cell| (*cell).to_owned()).collect();
     let width = |column: usize| {
         let cells = std::iter::once(&heading).chain(lines).filter_map(|line| line.get(column));
