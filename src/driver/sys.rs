@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use ioctl_defs::{Argument, Request};
 use nix::errno::Errno;
-use nix::fcntl::{OFlag, open};
+use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::Mode;
@@ -82,6 +82,15 @@ impl Node {
                 tracing::debug!(node = %self.name, call = name, %errno, "ioctl refused");
                 return Err(self.refused(name, errno));
             }
+        }
+    }
+
+    /// Another descriptor of the same open file, never 0.
+    pub(crate) fn duplicate(&self) -> Result<Node> {
+        match fcntl(self.fd.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(3)) {
+            // SAFETY: a fresh duplicate that nobody else owns.
+            Ok(fd) => Ok(unsafe { self.adopt(fd, &self.name) }),
+            Err(errno) => Err(self.refused("fcntl", errno)),
         }
     }
 

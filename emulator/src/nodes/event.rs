@@ -1,6 +1,6 @@
 //! Event files: what a program polls to learn that something happened on a TSG.
 
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::sync::Arc;
@@ -27,6 +27,11 @@ pub(super) struct EventFile {
 }
 
 impl EventFile {
+    /// Whether the program has closed its end, which the supervisor may not have noticed yet.
+    pub fn is_closed(&self) -> bool {
+        matches!((&self.stream).read(&mut [0]), Ok(0))
+    }
+
     /// Makes the program's end readable.
     pub fn post(&self) {
         // A full socket is readable already; a closed one will be forgotten in a moment.
@@ -44,6 +49,10 @@ impl Nodes {
         if args.event_id >= NVGPU_IOCTL_CHANNEL_EVENT_ID_MAX
             || args.cmd != NVGPU_IOCTL_CHANNEL_EVENT_ID_CMD_ENABLE
         {
+            return Err(Errno::EINVAL.into());
+        }
+        // A TSG has one file for each event at a time.
+        if self.tsgs.has_listener(tsg, args.event_id) {
             return Err(Errno::EINVAL.into());
         }
         let (theirs, ours) = UnixStream::pair().map_err(|_| Errno::ENFILE)?;

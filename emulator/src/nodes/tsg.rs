@@ -96,6 +96,11 @@ impl Tsgs {
         self.listeners.push(event);
     }
 
+    pub fn has_listener(&self, tsg: u32, id: u32) -> bool {
+        let mut listeners = self.listeners.iter();
+        listeners.any(|other| other.tsg == tsg && other.id == id && !other.is_closed())
+    }
+
     pub fn forget_event(&mut self, event: &Arc<EventFile>) {
         self.listeners.retain(|other| !Arc::ptr_eq(other, event));
     }

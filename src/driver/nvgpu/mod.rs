@@ -18,7 +18,7 @@ use ioctl_defs::nvgpu::ctrl::GpuFlags;
 use nix::errno::Errno;
 
 use super::sm_error;
-use super::sys::{Mapping, PAGE, raise_open_file_limit, whole_pages};
+use super::sys::{Mapping, Node, PAGE, raise_open_file_limit, whole_pages};
 use super::{Allocation, ChannelId, ChannelPages, ClockPair, Driver, Engine, Info, Memory};
 use crate::addr::{GpuRange, GpuVa};
 use crate::error::{Error, Fault, FaultKind, Result};
@@ -63,6 +63,8 @@ struct Channels {
 struct Group {
     tsg: Tsg,
     veid: Veid,
+    /// The one event file that the driver gives a group.
+    event: Node,
 }
 
 /// What an open channel owns, in the order in which it goes away.
@@ -126,7 +128,8 @@ impl Nvgpu {
         // Also when the group has no channel left: its subcontext went with the last one.
         let tsg = self.ctrl.open_tsg()?;
         let veid = tsg.create_subcontext(&self.space)?;
-        let group = Arc::new(Group { tsg, veid });
+        let event = tsg.event()?;
+        let group = Arc::new(Group { tsg, veid, event });
         channels.group = Some(group.clone());
         Ok(group)
     }
@@ -196,7 +199,7 @@ impl Driver for Nvgpu {
             Engine::Compute => self.info.compute_class,
             Engine::Copy => self.info.copy_class,
         })?;
-        let event = group.tsg.event()?;
+        let event = group.event.duplicate()?.into();
 
         channels.last_id += 1;
         let id = ChannelId(channels.last_id);

@@ -3,7 +3,6 @@
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd};
 
 use ioctl_defs::nvmap::*;
-use nix::fcntl::{FcntlArg, fcntl};
 use nix::unistd::{Whence, lseek};
 
 use super::hint;
@@ -91,14 +90,7 @@ impl DmaBuf {
     /// The driver takes descriptor 0 for "none", and a program with a closed standard input gets
     /// exactly that one.
     fn not_zero(self) -> Result<DmaBuf> {
-        if self.0.as_raw_fd() != 0 {
-            return Ok(self);
-        }
-        match fcntl(self.0.as_fd(), FcntlArg::F_DUPFD_CLOEXEC(3)) {
-            // SAFETY: a fresh duplicate that nobody else owns.
-            Ok(fd) => Ok(DmaBuf(unsafe { self.0.adopt(fd, "dma-buf") })),
-            Err(errno) => Err(self.0.refused("fcntl", errno)),
-        }
+        if self.0.as_raw_fd() != 0 { Ok(self) } else { self.0.duplicate().map(DmaBuf) }
     }
 
     /// Maps it for the CPU.

@@ -1,6 +1,6 @@
 //! A time-slice group: the channels that run, and die, together.
 
-use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd};
 
 use ioctl_defs::nvgpu::channel::{
     NVGPU_IOCTL_CHANNEL_EVENT_ID_BLOCKING_SYNC, NVGPU_IOCTL_CHANNEL_EVENT_ID_CMD_ENABLE,
@@ -44,8 +44,9 @@ impl Tsg {
         )
     }
 
-    /// A descriptor that becomes readable with each non-stall interrupt of the group.
-    pub(crate) fn event(&self) -> Result<OwnedFd> {
+    /// A file that becomes readable with each non-stall interrupt of the group. The driver refuses a
+    /// second one while the first is open.
+    pub(crate) fn event(&self) -> Result<Node> {
         let mut args = nvgpu_event_id_ctrl_args {
             cmd: NVGPU_IOCTL_CHANNEL_EVENT_ID_CMD_ENABLE,
             event_id: NVGPU_IOCTL_CHANNEL_EVENT_ID_BLOCKING_SYNC,
@@ -53,7 +54,7 @@ impl Tsg {
         };
         self.0.call(NVGPU_IOCTL_TSG_EVENT_ID_CTRL, &mut args)?;
         // SAFETY: the driver has just installed this descriptor for us.
-        Ok(unsafe { self.0.adopt(args.event_fd, "event") }.into())
+        Ok(unsafe { self.0.adopt(args.event_fd, "event") })
     }
 
     /// What a multiprocessor reported when the group was stopped.

@@ -363,6 +363,19 @@ fn event_id_ctrl_no_descriptor_left_emfile() {
 }
 
 #[test]
+fn event_id_ctrl_twice_einval_until_the_first_is_closed() {
+    let mut board = Board::new();
+    let rig = board.rig();
+    let first = listen(&mut board, rig.tsg, 2, 1).unwrap();
+    assert_eq!(listen(&mut board, rig.tsg, 2, 1), Err(Errno::EINVAL.into()));
+    assert!(listen(&mut board, rig.tsg, 3, 1).is_ok(), "another event");
+    let other = board.tsg(rig.ctrl);
+    assert!(listen(&mut board, other, 2, 1).is_ok(), "another group");
+    board.close(first);
+    assert!(listen(&mut board, rig.tsg, 2, 1).is_ok());
+}
+
+#[test]
 fn event_turns_readable_when_its_interrupt_comes_and_no_other() {
     use std::io::{ErrorKind, Read};
     let mut board = Board::new();
