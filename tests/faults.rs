@@ -221,6 +221,18 @@ fn every_refused_call_is_explained() {
     }
 }
 
+/// What a queue can do without does not keep it from opening.
+#[test]
+fn calls_that_a_board_may_lack_are_not_needed() {
+    let lacks =
+        ["NVGPU_IOCTL_TSG_EVENT_ID_CTRL@1=ENOTTY", "NVGPU_IOCTL_CHANNEL_SET_TIMEOUT@1=ENOTTY"];
+    on_a_board(&lacks, |_| -> Result<()> {
+        let device = Options::new().wait_policy(WaitPolicy::BLOCK).open()?;
+        device.compute_queue()?.submit()?.wait(SOON)
+    })
+    .unwrap();
+}
+
 #[test]
 fn an_allocation_that_fails_leaves_the_device_usable() {
     on_a_board(&["alloc@6"], |_| -> Result<()> {

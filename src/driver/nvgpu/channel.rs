@@ -20,10 +20,11 @@ impl Channel {
             NVGPU_IOCTL_CHANNEL_WDT,
             &mut nvgpu_channel_wdt_args { wdt_status: WdtFlags::DISABLE_WDT, timeout_ms: 0 },
         )?;
-        self.0.call(
-            NVGPU_IOCTL_CHANNEL_SET_TIMEOUT,
-            &mut nvgpu_set_timeout_args { timeout: NVGPU_NO_TIMEOUT },
-        )
+        let mut longest = nvgpu_set_timeout_args { timeout: NVGPU_NO_TIMEOUT };
+        if let Err(error) = self.0.call(NVGPU_IOCTL_CHANNEL_SET_TIMEOUT, &mut longest) {
+            tracing::warn!(%error, "long waits of other programs for the GPU may end this channel");
+        }
+        Ok(())
     }
 
     /// Hands ring and control page over and returns the doorbell token. The driver maps the whole
