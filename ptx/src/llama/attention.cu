@@ -1,22 +1,24 @@
 // Attention of one token to all before it, and the cache.
 //
-// Grid: splits, KV heads, and as many times four query heads as share a KV head. The positions so far are dealt to the
-// splits in equal chunks, splits without any return. Each of a block's lane groups goes over positions of its own with a
-// softmax of its own (the largest score so far, the sum, the weighted values), and these are merged: lanes, warps, and
-// where there is more than one split, in the block that ends last.
+// Grid: splits, KV heads, and as many times four query heads as share a KV head. Positions go by runs of 16, which are
+// dealt to splits, then to their warps. A warp multiplies queries with the keys of a run, and the weights that a softmax
+// under way gives them with its values, on the tensor cores: queries and weights are sums of two halves, in columns (rows)
+// of their own. Each warp has a softmax of its own (the largest score so far, the sum, the weighted values); these are
+// merged by the block, and where there is more than one split, by the first of a cluster, or without clusters by the block
+// that ends last.
 //
-// One load after the other is what takes time here, so what can be asked for together is: queries with the position, the
-// first keys and values before the queries are rotated.
+// What takes time here is one request after the other. So keys and values are requested before the wait for the kernel
+// before: the position may then be an old one, which the wait will tell. Positions before it have been in the cache since
+// the token before, and do not change.
 //
 // For a batch of a prompt, `remember` puts all its keys and values into the cache, then attention_SIZE_batch has a block
 // for each token instead of splits.
 #include "common.h"
 
-constexpr u32 HEADS = 4;    // query heads of a block
-constexpr u32 BATCH = 5;    // positions that a lane group requests at a time: a little more than 2,048 in one go
+constexpr u32 HEADS = 4;  // query heads of a block
 constexpr u32 WARPS = 8;
-constexpr u32 CHUNK = 64;   // the least positions of a split: fewer are not worth a merge
-constexpr u32 SPLITS = 32;  // the most splits: a lane each when they are merged
+constexpr u32 RUN = 16;   // positions that a warp takes at a time
+constexpr u32 SPLITS = 8; // the most splits: blocks of a cluster
 
 struct Attention {
     const u32* state;
@@ -27,8 +29,8 @@ struct Attention {
     const float* q_norm;  // or null
     const float* k_norm;
     const u64* turns;     // turns per position of each pair, times 2^64
-    float* partial;       // head, split: size values; then head, split: {largest, sum}
-    u32* arrived;         // a count for each z and KV head, left at 0
+    float* partial;       // where there are no clusters: z and KV head, split: lines of heads
+    u32* arrived;         // there too, a count for each z and KV head, left at 0
     u32 heads;
     u32 kv_heads;
     u32 halves;           // pairs are (i, i + size / 2), else (2i, 2i + 1)
@@ -36,26 +38,80 @@ struct Attention {
     float scale;          // of scores, in powers of two
 };
 
+// Where the splits of a KV head leave what they have, and how they wait for each other: with clusters in the shared memory
+// of the first block, by the cluster's barrier, else in memory, by a count.
+#if __CUDA_ARCH__ >= 900
+#define CLUSTER __cluster_dims__(SPLITS, 1, 1)
+template <u32 size>
+__device__ __forceinline__ float (*of_splits(const Attention&))[HEADS][size + 2] {
+    __shared__ float lines[SPLITS][HEADS][size + 2];
+    return lines;
+}
+__device__ __forceinline__ void leave(float* at, float v) {
+    asm volatile("{ .reg .u32 far; mapa.shared::cluster.u32 far, %0, 0; st.shared::cluster.f32 [far], %1; }"
+                 ::"r"((u32)__cvta_generic_to_shared(at)), "f"(v) : "memory");
+}
+// Nothing may be left with a block that has not begun.
+__device__ __forceinline__ void begins() { asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory"); }
+__device__ __forceinline__ void all_have_begun() { asm volatile("barrier.cluster.wait.aligned;" ::: "memory"); }
+// Whether this block is the one that merges.
+__device__ __forceinline__ bool all_have_left(const Attention&, u32) {
+    asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+    if (blockIdx.x != 0) return false;
+    asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+    return true;
+}
+#else
+#define CLUSTER
+template <u32 size>
+__device__ __forceinline__ float (*of_splits(const Attention& p))[HEADS][size + 2] {
+    return (float(*)[HEADS][size + 2])p.partial + (blockIdx.z * gridDim.y + blockIdx.y) * SPLITS;
+}
+__device__ __forceinline__ void leave(float* at, float v) { *at = v; }
+__device__ __forceinline__ void begins() {}
+__device__ __forceinline__ void all_have_begun() {}
+__device__ __forceinline__ bool all_have_left(const Attention& p, u32 splits) {
+    __shared__ u32 last;
+    __syncthreads();
+    if (threadIdx.x == 0) {
+        u32* arrived = p.arrived + blockIdx.z * gridDim.y + blockIdx.y;
+        // For the whole block: the barriers order its stores before this, its loads after.
+        __threadfence();
+        last = atomicAdd(arrived, 1) == splits - 1;
+        if (last) *arrived = 0;
+        __threadfence();
+    }
+    __syncthreads();
+    return last;
+}
+#endif
+
 // A head of queries or keys in a warp: pairs of elements, lane by lane.
 template <u32 size>
 struct Head {
     static constexpr u32 PAIRS = size / 2, EACH = (PAIRS + 31) / 32;
-    float a[EACH], b[EACH], wa[EACH], wb[EACH];
-    u64 turns[EACH];
+    float a[EACH], b[EACH], wa[EACH], wb[EACH], sine[EACH], cosine[EACH];
     u32 lane, halves;
 
     __device__ __forceinline__ u32 pair(u32 i) const { return lane + i * 32; }
     __device__ __forceinline__ u32 first(u32 i) const { return halves ? pair(i) : pair(i) * 2; }
     __device__ __forceinline__ u32 second(u32 i) const { return halves ? pair(i) + PAIRS : pair(i) * 2 + 1; }
 
-    // What never changes, before the wait.
-    __device__ __forceinline__ Head(const Attention& p, const float* norm, u32 lane) : lane(lane), halves(p.halves) {
+    // What does not depend on the kernel before.
+    __device__ __forceinline__ Head(const Attention& p, const float* norm, u32 position, u32 lane) : lane(lane), halves(p.halves) {
 #pragma unroll
         for (u32 i = 0; i < EACH; i++) {
-            turns[i] = 0, wa[i] = wb[i] = 1;
-            if (pair(i) >= PAIRS) continue;
-            turns[i] = p.turns[pair(i)];
-            if (norm) wa[i] = norm[first(i)], wb[i] = norm[second(i)];
+            wa[i] = wb[i] = 1;
+            if (norm && pair(i) < PAIRS) wa[i] = norm[first(i)], wb[i] = norm[second(i)];
+        }
+        turn(p, position);
+    }
+    __device__ __forceinline__ void turn(const Attention& p, u32 position) {
+#pragma unroll
+        for (u32 i = 0; i < EACH; i++) {
+            // Whole turns fall off at the top of 64 bits: the angle is right at any position.
+            const i32 angle = pair(i) < PAIRS ? (i32)(position * p.turns[pair(i)] >> 32) : 0;
+            sincospif((float)angle * (1.0f / 2147483648.0f), &sine[i], &cosine[i]);
         }
     }
     __device__ __forceinline__ void load(const float* from) {
@@ -66,7 +122,7 @@ struct Head {
         }
     }
     template <class Put>
-    __device__ __forceinline__ void rotate(const Attention& p, bool norm, u32 position, Put put) {
+    __device__ __forceinline__ void rotate(const Attention& p, bool norm, Put put) {
         float squares = 0;
 #pragma unroll
         for (u32 i = 0; i < EACH; i++) squares += a[i] * a[i] + b[i] * b[i];
@@ -75,33 +131,144 @@ struct Head {
         for (u32 i = 0; i < EACH; i++) {
             if (pair(i) >= PAIRS) continue;
             const float x = a[i] * scale * wa[i], y = b[i] * scale * wb[i];
-            // Whole turns fall off at the top of 64 bits: the angle is right at any position.
-            const i32 angle = (i32)(position * turns[i] >> 32);
-            float sine, cosine;
-            sincospif((float)angle * (1.0f / 2147483648.0f), &sine, &cosine);
-            put(first(i), x * cosine - y * sine);
-            put(second(i), x * sine + y * cosine);
+            put(first(i), x * cosine[i] - y * sine[i]);
+            put(second(i), x * sine[i] + y * cosine[i]);
         }
     }
 };
 
-// A softmax under way over some of the positions: scores are powers of two.
-struct Softmax {
-    float most, sum;
+constexpr float NOTHING = -1e30f;  // below every score: the largest so far where there was none
+
+// Keys and values of a run in shared memory, by rows of a position. The 16-byte pieces of a row are swapped about from row
+// to row, so that a column of them lies in different banks.
+template <u32 size>
+struct Stage {
+    static constexpr u32 PIECES = size / 8, BYTES = RUN * size * 2;
+    u8* keys;
+
+    __device__ __forceinline__ u8* values() const { return keys + BYTES; }
+    static __device__ __forceinline__ u32 piece(u32 row, u32 n) {
+        return row * size * 2 + (n ^ (PIECES >= 8 ? row % 8 : row / 2 % PIECES)) * 16;
+    }
+    // Requests positions from `first` on, of which those from `end` on are not there: they become zeros, as a weight of 0
+    // does not take away what is infinite.
+    __device__ __forceinline__ void request(const half* from_keys, const half* from_values, u32 first, u32 end, u32 lane) const {
+#pragma unroll
+        for (u32 i = 0; i < RUN * PIECES / 32; i++) {
+            const u32 row = (i * 32 + lane) / PIECES, n = (i * 32 + lane) % PIECES, to = piece(row, n);
+            const u64 at = (u64)(first + row) * size + n * 8;
+            if (first + row < end) {
+                copy_16(keys + to, from_keys + at);
+                copy_16(values() + to, from_values + at);
+            } else {
+                *(uint4*)(keys + to) = *(uint4*)(values() + to) = make_uint4(0, 0, 0, 0);
+            }
+        }
+    }
+    __device__ __forceinline__ void put(u32 row, const half* key, const half* value, u32 lane) const {
+        if (lane >= PIECES) return;
+        *(uint4*)(keys + piece(row, lane)) = *(const uint4*)(key + lane * 8);
+        *(uint4*)(values() + piece(row, lane)) = *(const uint4*)(value + lane * 8);
+    }
+    // B fragments of 16 columns of keys, for both halves of the run.
+    __device__ __forceinline__ uint4 key_fragments(u32 step, u32 lane) const {
+        return load_matrices<false>(keys + piece(lane / 16 * 8 + lane % 8, step * 2 + lane / 8 % 2));
+    }
+    // The A fragment of 16 columns of values, transposed.
+    __device__ __forceinline__ uint4 value_fragment(u32 step, u32 lane) const {
+        return load_matrices<true>(values() + piece(lane / 16 * 8 + lane % 8, step * 2 + lane / 8 % 2));
+    }
 };
 
-// Batch: of token x of a batch, all of which is in the cache.
+// A softmax under way over some of the positions, in a warp. Scores are powers of two. With g = lane / 4 and t = lane % 4,
+// a lane has largest and sum of head g % 4, and of the weighted values rows g and g + 8 of 16 elements: of heads 2t and
+// 2t + 1 the high parts in lanes t < 2, the low parts in the others.
+template <u32 size>
+struct Softmax {
+    static constexpr u32 STEPS = size / 16;
+    float most = NOTHING, sum = 0, out[STEPS][4] = {};
+
+    __device__ __forceinline__ void take(const Stage<size>& stage, const uint2 (&q)[STEPS], u32 there, u32 lane) {
+        float c[2][4] = {};
+#pragma unroll
+        for (u32 i = 0; i < STEPS; i++) {
+            const uint4 k = stage.key_fragments(i, lane);
+            mma_f16(c[0], make_uint4(q[i].x, 0, q[i].y, 0), k.x, k.y);
+            mma_f16(c[1], make_uint4(q[i].x, 0, q[i].y, 0), k.z, k.w);
+        }
+        // High and low parts of a query are rows g and g + 4.
+        float weight[4], highest = most;
+#pragma unroll
+        for (u32 i = 0; i < 4; i++) {
+            weight[i] = c[i / 2][i % 2] + __shfl_xor_sync(0xffffffff, c[i / 2][i % 2], 16);
+            if (i / 2 * 8 + lane % 4 * 2 + i % 2 >= there) weight[i] = NOTHING;
+            highest = fmaxf(highest, weight[i]);
+        }
+        highest = max_of<4>(highest);
+        const float keep = exp2f(most - highest);
+        most = highest;
+        sum *= keep;
+        u32 parts[2];
+#pragma unroll
+        for (u32 i = 0; i < 4; i++) sum += weight[i] = exp2f(weight[i] - highest);
+#pragma unroll
+        for (u32 i = 0; i < 2; i++) {
+            half2 part = __floats2half2_rn(weight[2 * i], weight[2 * i + 1]);
+            const float2 back = __half22float2(part);
+            if (lane >= 16) part = __floats2half2_rn(weight[2 * i] - back.x, weight[2 * i + 1] - back.y);
+            parts[i] = *(u32*)&part;
+        }
+        const float keep0 = __shfl_sync(0xffffffff, keep, lane % 2 * 8), keep1 = __shfl_sync(0xffffffff, keep, lane % 2 * 8 + 4);
+#pragma unroll
+        for (u32 i = 0; i < STEPS; i++) {
+            out[i][0] *= keep0, out[i][1] *= keep1, out[i][2] *= keep0, out[i][3] *= keep1;
+            mma_f16(out[i], stage.value_fragment(i, lane), parts[0], parts[1]);
+        }
+    }
+    // A line for each head: its values, then largest and sum.
+    __device__ __forceinline__ void put(float (*to)[size + 2], u32 lane) {
+        const u32 g = lane / 4, t = lane % 4;
+        sum = sum_of<4>(sum);
+#pragma unroll
+        for (u32 i = 0; i < STEPS; i++)
+#pragma unroll
+            for (u32 j = 0; j < 4; j++) {
+                const float both = out[i][j] + __shfl_xor_sync(0xffffffff, out[i][j], 2);
+                if (t < 2) to[t * 2 + j % 2][i * 16 + j / 2 * 8 + g] = both;
+            }
+        if (g < HEADS && t == 0) to[g][size] = most, to[g][size + 1] = sum;
+    }
+};
+
+// Several softmaxes as one: element e of head h, not yet divided by `sum`.
+template <u32 size, u32 count>
+__device__ __forceinline__ float merge(const float (*of)[HEADS][size + 2], u32 h, u32 e, u32 there, float& most, float& sum) {
+    float value = 0;
+    most = NOTHING, sum = 0;
+#pragma unroll
+    for (u32 i = 0; i < count; i++)
+        if (i < there) most = fmaxf(most, of[i][h][size]);
+#pragma unroll
+    for (u32 i = 0; i < count; i++) {
+        if (i >= there) continue;
+        const float keep = exp2f(of[i][h][size] - most);
+        sum += of[i][h][size + 1] * keep;
+        value += of[i][h][e] * keep;
+    }
+    return value;
+}
+
+// Batch: of token x of a batch, all of which is in the cache. Dynamic shared memory: DEPTH stages for each warp.
 template <u32 size, bool batch>
 __device__ __forceinline__ void attention(Attention p) {
-    constexpr u32 LANES = size / 8, AT_ONCE = 32 / LANES, BLOCK = WARPS * AT_ONCE;
-    __shared__ __align__(16) float q[HEADS][size];
+    constexpr u32 DEPTH = (size == 128 ? 2 : 4) / (batch ? 2 : 1), STAGE = 2 * Stage<size>::BYTES;
+    constexpr u32 STRIDE = size + 8;  // spreads the rows over the banks
+    extern __shared__ __align__(128) u8 stages[];
+    __shared__ __align__(16) half q[2 * HEADS][STRIDE];
     __shared__ __align__(16) half fresh_key[size], fresh_value[size];
-    __shared__ float merged[WARPS][HEADS][size + 2];
-    __shared__ float shares[HEADS][SPLITS];
-    __shared__ u32 last;
-    float2* sums = (float2*)(p.partial + (u64)p.heads * SPLITS * size);
     const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32;
-    const u32 split = batch ? 0 : blockIdx.x, kv = blockIdx.y, shared_by = p.heads / p.kv_heads;
+    const u32 split = batch ? 0 : blockIdx.x, most_splits = batch ? 1 : gridDim.x;
+    const u32 kv = blockIdx.y, shared_by = p.heads / p.kv_heads;
     const u32 head = kv * shared_by + blockIdx.z * HEADS, heads = min(HEADS, shared_by - blockIdx.z * HEADS);
 
     // The first warps have a head of queries each, then one has the new key and one the new value.
@@ -111,202 +278,111 @@ __device__ __forceinline__ void attention(Attention p) {
         p.qkv += (u64)blockIdx.x * (p.heads + 2 * p.kv_heads) * size;
         p.out += (u64)blockIdx.x * p.heads * size;
     }
-    const float* norm = has_key ? p.k_norm : p.q_norm;
-    Head<size> mine_of(p, norm, lane);
-
     let_next_start();
+    if (!batch) begins();
+
+    const u32 context = __ldcg(p.state + CONTEXT), behind = batch ? blockIdx.x : 0;
+    const half* keys = p.keys + (u64)kv * context * size;
+    const half* values = p.values + (u64)kv * context * size;
+    auto stage = [&](u32 turn) { return Stage<size>{stages + (warp * DEPTH + turn % DEPTH) * STAGE}; };
+    u32 position, splits;
+    auto run = [&](u32 turn) { return (turn * WARPS + warp) * splits + split; };
+    // The newest is not in the cache.
+    auto request = [&](u32 turn) {
+        const u32 first = run(turn) * RUN;
+        if (split < splits && first <= position) stage(turn).request(keys, values, first, batch ? position + 1 : position, lane);
+        commit_copies();
+    };
+    auto begin = [&](u32 at) {
+        position = at;
+        splits = min(most_splits, ceil_div(position + 1, WARPS * RUN));
+#pragma unroll
+        for (u32 turn = 0; turn < DEPTH; turn++) request(turn);
+    };
+    if (!batch) begin(__ldcg(p.state + POSITION));
+    Head<size> mine(p, has_key ? p.k_norm : p.q_norm, batch ? 0 : position, lane);
+
     wait_for_previous();
-    const u32 stop = __ldcg(p.state + STOP), context = __ldcg(p.state + CONTEXT);
-    const u32 position = __ldcg(p.state + POSITION) + (batch ? blockIdx.x : 0);
-    if (has_query || has_key) mine_of.load(p.qkv + (has_key ? p.heads + kv : head + warp) * size);
+    const u32 stop = __ldcg(p.state + STOP), now = __ldcg(p.state + POSITION) + behind;
+    if (has_query || has_key) mine.load(p.qkv + (has_key ? p.heads + kv : head + warp) * size);
     float new_value[(size + 31) / 32];
     if (has_value)
         for (u32 i = 0; i < (size + 31) / 32; i++)
             new_value[i] = __ldcg(p.qkv + (p.heads + p.kv_heads + kv) * size + i * 32 + lane);
-    if (stop) return;
-    const u32 count = position + 1, chunk = batch ? count : max(CHUNK, ceil_div(ceil_div(count, gridDim.x), 16) * 16);
-    const u32 begin = split * chunk, end = min(count, begin + chunk), splits = ceil_div(count, chunk);
-    if (begin >= count) return;
-    const bool newest = !batch && end == count;
-    half* keys = p.keys + (u64)kv * context * size;
-    half* values = p.values + (u64)kv * context * size;
+    if (stop) return wait_for_copies<0>();
+    if (batch || now != position) {
+        wait_for_copies<0>();
+        begin(now);
+        mine.turn(p, position);
+    }
+    if (split >= splits) return;
+    const u32 newest = position / RUN;
+    const bool has_newest = !batch && newest % splits == split;
 
-    const u32 at = lane % LANES * 8, seat = warp * AT_ONCE + lane / LANES;
-    uint4 k[BATCH], v[BATCH];
-    auto request = [&](u32 from) {
-#pragma unroll
-        for (u32 b = 0; b < BATCH; b++) {
-            const u32 n = from + b * BLOCK;
-            k[b] = v[b] = make_uint4(0, 0, 0, 0);
-            // The newest is not there yet.
-            if (n < end && (batch || n != position)) {
-                k[b] = __ldcg((const uint4*)(keys + (u64)n * size + at));
-                v[b] = __ldcg((const uint4*)(values + (u64)n * size + at));
-            }
-        }
-    };
-    request(begin + seat);
-
-    if (has_query) mine_of.rotate(p, p.q_norm, position, [&](u32 i, float f) { q[warp][i] = f * p.scale; });
-    if (newest && has_key)
-        mine_of.rotate(p, p.k_norm, position, [&](u32 i, float f) {
-            fresh_key[i] = __float2half_rn(f);
-            if (blockIdx.z == 0) keys[(u64)position * size + i] = fresh_key[i];
+    if (has_query)
+        mine.rotate(p, p.q_norm, [&](u32 i, float f) {
+            const half high = __float2half_rn(f * p.scale);
+            q[warp][i] = high, q[warp + HEADS][i] = __float2half_rn(f * p.scale - __half2float(high));
         });
-    if (newest && has_value)
+    else if (warp < HEADS)
+        for (u32 i = lane; i < size; i += 32) q[warp][i] = q[warp + HEADS][i] = __float2half_rn(0);
+    const u64 line = ((u64)kv * context + position) * size;
+    if (has_newest && has_key)
+        mine.rotate(p, p.k_norm, [&](u32 i, float f) {
+            fresh_key[i] = __float2half_rn(f);
+            if (blockIdx.z == 0) p.keys[line + i] = fresh_key[i];
+        });
+    if (has_newest && has_value)
         for (u32 i = 0; i < (size + 31) / 32; i++) {
             fresh_value[i * 32 + lane] = __float2half_rn(new_value[i]);
-            if (blockIdx.z == 0) values[(u64)position * size + i * 32 + lane] = fresh_value[i * 32 + lane];
+            if (blockIdx.z == 0) p.values[line + i * 32 + lane] = fresh_value[i * 32 + lane];
         }
     __syncthreads();
 
-    // A lane has eight elements of each head's query and of the values so far.
-    float mine[HEADS][8], out[HEADS][8];
-    Softmax soft[HEADS];
+    uint2 query[size / 16];
 #pragma unroll
-    for (u32 h = 0; h < HEADS; h++) {
-        soft[h] = {__int_as_float(0xff800000), 0};
-#pragma unroll
-        for (u32 i = 0; i < 8; i++) mine[h][i] = h < heads ? q[h][at + i] : 0, out[h][i] = 0;
+    for (u32 i = 0; i < size / 16; i++) {
+        const half* at = &q[lane / 4][i * 16 + lane % 4 * 2];
+        query[i] = make_uint2(*(const u32*)at, *(const u32*)(at + 8));
     }
-    for (u32 from = begin + seat; from < end; from += BLOCK * BATCH) {
-#pragma unroll
-        for (u32 b = 0; b < BATCH; b++)
-            // Only the block that has the newest: what others find in that shared memory can be infinite, and so more
-            // than a weight of 0 takes away.
-            if (newest && from + b * BLOCK == position)
-                k[b] = *(const uint4*)(fresh_key + at), v[b] = *(const uint4*)(fresh_value + at);
-        float scores[HEADS][BATCH];
-#pragma unroll
-        for (u32 b = 0; b < BATCH; b++) {
-            const half2* pair = (const half2*)&k[b];
-#pragma unroll
-            for (u32 h = 0; h < HEADS; h++) scores[h][b] = 0;
-#pragma unroll
-            for (u32 i = 0; i < 4; i++) {
-                const float2 f = __half22float2(pair[i]);
-#pragma unroll
-                for (u32 h = 0; h < HEADS; h++) scores[h][b] += mine[h][2 * i] * f.x + mine[h][2 * i + 1] * f.y;
-            }
-        }
-        // Lane groups of a warp may be done at different times: the shuffles name the lanes of this group.
-        const u32 group = (LANES == 32 ? 0xffffffff : (1u << LANES) - 1) << lane / LANES * LANES;
-#pragma unroll
-        for (u32 h = 0; h < HEADS; h++) {
-            if (h >= heads) continue;
-            float most = soft[h].most;
-#pragma unroll
-            for (u32 b = 0; b < BATCH; b++) {
-#pragma unroll
-                for (u32 step = 1; step < LANES; step *= 2) scores[h][b] += __shfl_xor_sync(group, scores[h][b], step);
-                if (from + b * BLOCK >= end) scores[h][b] = __int_as_float(0xff800000);
-                most = fmaxf(most, scores[h][b]);
-            }
-            const float keep = exp2f(soft[h].most - most);
-            soft[h].most = most;
-            soft[h].sum *= keep;
-#pragma unroll
-            for (u32 i = 0; i < 8; i++) out[h][i] *= keep;
-#pragma unroll
-            for (u32 b = 0; b < BATCH; b++) {
-                const float weight = exp2f(scores[h][b] - most);
-                soft[h].sum += weight;
-                scores[h][b] = weight;
-            }
-        }
-#pragma unroll
-        for (u32 b = 0; b < BATCH; b++) {
-            const half2* pair = (const half2*)&v[b];
-#pragma unroll
-            for (u32 i = 0; i < 4; i++) {
-                const float2 f = __half22float2(pair[i]);
-#pragma unroll
-                for (u32 h = 0; h < HEADS; h++) {
-                    if (h >= heads) continue;
-                    out[h][2 * i] += scores[h][b] * f.x;
-                    out[h][2 * i + 1] += scores[h][b] * f.y;
-                }
-            }
-        }
-        request(from + BLOCK * BATCH);
+    Softmax<size> soft;
+    for (u32 turn = 0; run(turn) <= newest; turn++) {
+        wait_for_copies<DEPTH - 1>();
+        const Stage<size> at = stage(turn);
+        if (!batch && run(turn) == newest) at.put(position % RUN, fresh_key, fresh_value, lane);
+        __syncwarp();
+        soft.take(at, query, position + 1 - run(turn) * RUN, lane);
+        __syncwarp();
+        request(turn + DEPTH);
     }
-    __syncwarp();
+    wait_for_copies<0>();
 
-    // The lane groups of a warp. A group that had no position has a largest of minus infinity and must count for
-    // nothing: the other's largest is subtracted, or zero where both had none.
-#pragma unroll
-    for (u32 h = 0; h < HEADS; h++) {
-        if (h >= heads) continue;
-        const float all = max_of<32>(soft[h].most), keep = exp2f(soft[h].most - (all > -1e30f ? all : 0));
-        soft[h].sum *= keep;
-#pragma unroll
-        for (u32 i = 0; i < 8; i++) out[h][i] *= keep;
-#pragma unroll
-        for (u32 step = LANES; step < 32; step *= 2) {
-            soft[h].sum += __shfl_xor_sync(0xffffffff, soft[h].sum, step);
-#pragma unroll
-            for (u32 i = 0; i < 8; i++) out[h][i] += __shfl_xor_sync(0xffffffff, out[h][i], step);
-        }
-        if (lane < LANES) {
-#pragma unroll
-            for (u32 i = 0; i < 8; i++) merged[warp][h][at + i] = out[h][i];
-            if (lane == 0) merged[warp][h][size] = all, merged[warp][h][size + 1] = soft[h].sum;
-        }
-    }
+    // The warps. The stages are free.
+    float(*merged)[HEADS][size + 2] = (float(*)[HEADS][size + 2]) stages;
     __syncthreads();
-
-    // The warps.
+    soft.put(merged[warp], lane);
+    __syncthreads();
+    const bool alone = batch || splits == 1;
+    if (!alone) all_have_begun();
+    float(*left)[HEADS][size + 2] = of_splits<size>(p);
     for (u32 i = threadIdx.x; i < heads * size; i += WARPS * 32) {
         const u32 h = i / size, e = i % size;
-        float most = __int_as_float(0xff800000), sum = 0, value = 0;
-#pragma unroll
-        for (u32 w = 0; w < WARPS; w++) most = fmaxf(most, merged[w][h][size]);
-#pragma unroll
-        for (u32 w = 0; w < WARPS; w++) {
-            const float keep = exp2f(merged[w][h][size] - most);
-            sum += merged[w][h][size + 1] * keep;
-            value += merged[w][h][e] * keep;
-        }
-        if (splits == 1) {
-            p.out[(head + h) * size + e] = value / sum;
+        float most, sum;
+        const float value = merge<size, WARPS>(merged, h, e, WARPS, most, sum);
+        if (alone) {
+            p.out[head * size + i] = value / sum;
         } else {
-            p.partial[((u64)(head + h) * SPLITS + split) * size + e] = value;
-            if (e == 0) sums[(head + h) * SPLITS + split] = make_float2(most, sum);
+            leave(&left[split][h][e], value);
+            if (e == 0) leave(&left[split][h][size], most), leave(&left[split][h][size + 1], sum);
         }
     }
-    if (splits == 1) return;
-
-    // The splits.
-    __syncthreads();
-    if (threadIdx.x == 0) {
-        // For the whole block: the barrier has ordered its stores before this.
-        __threadfence();
-        last = atomicAdd(p.arrived + blockIdx.z * gridDim.y + kv, 1) == splits - 1;
-        __threadfence();
-    }
-    __syncthreads();
-    if (!last) return;
-    if (threadIdx.x == 0) p.arrived[blockIdx.z * gridDim.y + kv] = 0;
-    if (warp < heads) {
-        // The share of each split, a lane each.
-        float2 own = make_float2(__int_as_float(0xff800000), 0);
-        if (lane < splits) own = __ldcg(sums + (head + warp) * SPLITS + lane);
-        const float keep = exp2f(own.x - max_of<32>(own.x));
-        shares[warp][lane] = keep / sum_of<32>(own.y * keep);
-    }
-    __syncthreads();
-    for (u32 i = threadIdx.x; i < heads * size; i += WARPS * 32) {
-        const u32 h = i / size, e = i % size;
-        const float* part = p.partial + (u64)(head + h) * SPLITS * size + e;
-        float value = 0;
-        for (u32 s = 0; s < splits; s += 8) {
-            float eight[8];
-#pragma unroll
-            for (u32 j = 0; j < 8; j++) eight[j] = s + j < splits ? __ldcg(part + (s + j) * size) : 0;
-#pragma unroll
-            for (u32 j = 0; j < 8; j++) value += s + j < splits ? eight[j] * shares[h][s + j] : 0;
+    if constexpr (!batch) {
+        if (alone || !all_have_left(p, splits)) return;
+        for (u32 i = threadIdx.x; i < heads * size; i += WARPS * 32) {
+            float most, sum;
+            const float value = merge<size, SPLITS>(left, i / size, i % size, splits, most, sum);
+            p.out[head * size + i] = value / sum;
         }
-        p.out[(head + h) * size + e] = value;
     }
 }
 
@@ -314,7 +390,6 @@ __device__ __forceinline__ void attention(Attention p) {
 template <u32 size>
 __device__ __forceinline__ void remember(const Attention& p) {
     const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, kv = blockIdx.y;
-    Head<size> key(p, p.k_norm, lane);
     let_next_start();
     wait_for_previous();
     if (__ldcg(p.state + STOP)) return;
@@ -322,16 +397,17 @@ __device__ __forceinline__ void remember(const Attention& p) {
     const float* qkv = p.qkv + (u64)blockIdx.x * (p.heads + 2 * p.kv_heads) * size;
     const u64 at = ((u64)kv * context + position) * size;
     if (warp == 0) {
+        Head<size> key(p, p.k_norm, position, lane);
         key.load(qkv + (p.heads + kv) * size);
-        key.rotate(p, p.k_norm, position, [&](u32 i, float f) { p.keys[at + i] = __float2half_rn(f); });
+        key.rotate(p, p.k_norm, [&](u32 i, float f) { p.keys[at + i] = __float2half_rn(f); });
     } else {
         for (u32 i = lane; i < size; i += 32)
             p.values[at + i] = __float2half_rn(__ldcg(qkv + (p.heads + p.kv_heads + kv) * size + i));
     }
 }
 
-#define KERNEL(name, what, threads)                                                                                     \
-    extern "C" __global__ void __launch_bounds__(threads) name(                                                         \
+#define KERNEL(name, what, threads, cluster)                                                                            \
+    extern "C" __global__ void cluster __launch_bounds__(threads) name(                                                         \
         const u32* state, const float* qkv, half* keys, half* values, float* out, const float* q_norm,                  \
         const float* k_norm, const u64* turns, float* partial, u32* arrived, u32 heads, u32 kv_heads, u32 halves,         \
         float epsilon, float scale) {                                                                                   \
@@ -339,9 +415,9 @@ __device__ __forceinline__ void remember(const Attention& p) {
               scale});                                                                                                  \
     }
 #define ATTENTION(size)                                                                                                 \
-    KERNEL(attention_##size, (attention<size, false>), WARPS * 32)                                                      \
-    KERNEL(attention_##size##_batch, (attention<size, true>), WARPS * 32)                                               \
-    KERNEL(remember_##size, remember<size>, 64)
+    KERNEL(attention_##size, (attention<size, false>), WARPS * 32, CLUSTER)                                                  \
+    KERNEL(attention_##size##_batch, (attention<size, true>), WARPS * 32, )                                             \
+    KERNEL(remember_##size, remember<size>, 64, )
 
 ATTENTION(32)
 ATTENTION(64)

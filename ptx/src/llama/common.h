@@ -53,6 +53,32 @@ __device__ __forceinline__ uint4 load_weights(const u8* at) {
     return v;
 }
 
+// Copies 16 bytes to shared memory while the thread goes on. Past L1, which may hold what lay there before: a kernel that
+// starts early is not cleared of that. What a thread has asked for since the last `commit_copies` is a group.
+__device__ __forceinline__ void copy_16(void* to, const void* from) {
+    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((u32)__cvta_generic_to_shared(to)), "l"(from) : "memory");
+}
+__device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
+// Until no more than the last `under_way` groups of this thread are under way.
+template <u32 under_way>
+__device__ __forceinline__ void wait_for_copies() {
+    asm volatile("cp.async.wait_group %0;" ::"n"(under_way) : "memory");
+}
+
+// Four 8 x 8 matrices of 16-bit elements as fragments: lane l has the address of row l % 8 of matrix l / 8.
+template <bool transposed>
+__device__ __forceinline__ uint4 load_matrices(const u8* row) {
+    uint4 v;
+    const u32 at = (u32)__cvta_generic_to_shared(row);
+    if (transposed)
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.trans.shared.b16 {%0, %1, %2, %3}, [%4];"
+                     : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(at) : "memory");
+    else
+        asm volatile("ldmatrix.sync.aligned.m8n8.x4.shared.b16 {%0, %1, %2, %3}, [%4];"
+                     : "=r"(v.x), "=r"(v.y), "=r"(v.z), "=r"(v.w) : "r"(at) : "memory");
+    return v;
+}
+
 // c += a x b with 16 rows of signed (or unsigned) bytes in a, 8 columns of signed bytes in b, 32 bytes each.
 __device__ __forceinline__ void mma_s8(i32 (&c)[4], u32 a0, u32 a1, u32 a2, u32 a3, u32 b0, u32 b1) {
     asm("mma.sync.aligned.m16n8k32.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5, %6, %7}, {%8, %9}, {%0, %1, %2, %3};"

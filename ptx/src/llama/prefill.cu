@@ -87,11 +87,6 @@ enum Mode : u32 { STORE = 0, ADD = 1, GATED = 3 };
 
 constexpr u32 TOKENS = 64, NTILES = TOKENS / 8, WARPS = 8;
 
-// Past L1, which may hold what lay there before: a kernel that starts early is not cleared of that.
-__device__ __forceinline__ void copy_16(void* to, const void* from) {
-    asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((u32)__cvta_generic_to_shared(to)), "l"(from) : "memory");
-}
-
 // The activations of 64 tokens and 128 columns, in shared memory.
 template <Kind kind>
 struct Panel {
@@ -112,7 +107,7 @@ struct Panel {
             const u32 token = min(i / (RUNS / 2), tokens - 1), run = i % (RUNS / 2) * 2;
             copy_16(scales + i * 2, from_scales + (u64)token * row_runs + group * RUNS + run);
         }
-        asm volatile("cp.async.commit_group;" ::: "memory");
+        commit_copies();
     }
     __device__ __forceinline__ uint4 fragment(u32 ntile, u32 run, u32 lane) const {
         return *(const uint4*)(values + (ntile * 8 + lane / 4) * STRIDE + run * 64 + lane % 4 * 16);
@@ -224,9 +219,9 @@ __device__ __forceinline__ void tiles(const u32* state, float* out, u32 stride, 
             if (group >= groups) break;
             if (group + 1 < groups) {
                 panels[(group + 1) % 2].request(values, scales, group + 1, k, here);
-                asm volatile("cp.async.wait_group 1;" ::: "memory");
+                wait_for_copies<1>();
             } else {
-                asm volatile("cp.async.wait_group 0;" ::: "memory");
+                wait_for_copies<0>();
             }
             __syncthreads();
             multiply_group(sums, weights, panels[group % 2], i, lane);

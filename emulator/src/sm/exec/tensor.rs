@@ -58,20 +58,22 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             }
         }
         Op::Ldsm { d, at, count, transpose } => {
-            for matrix in 0..u16::from(count) {
+            // The address register may be one of those written: all rows are read first.
+            let mut matrices = [[0; 32]; 4];
+            let matrices = &mut matrices[..usize::from(count)];
+            for (matrix, rows) in matrices.iter_mut().enumerate() {
                 // Lane 8m + r holds the address of row r of matrix m.
-                let mut rows = [0; 32];
                 for row in 0..8 {
-                    let lane = usize::from(matrix) * 8 + row;
+                    let lane = matrix * 8 + row;
                     let address = memory::window_address(w, at, lane);
                     let words = memory::shared_words::<4>(e, address, lane)?;
                     rows[row * 4..row * 4 + 4].copy_from_slice(&words);
                 }
                 if transpose {
-                    rows = tensor::transpose(&rows);
+                    *rows = tensor::transpose(rows);
                 }
-                put(w, if d == SINK { SINK } else { d + matrix }, exec, &[rows]);
             }
+            put(w, d, exec, matrices);
         }
         Op::Movm { d, a } => {
             let out = tensor::transpose(&w.regs[a as usize]);

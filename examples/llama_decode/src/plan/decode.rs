@@ -94,17 +94,30 @@ fn embed_kernel(format: Format) -> &'static str {
 }
 
 /// The most blocks that share the positions of one KV head: `SPLITS` of `attention.cu`.
-pub(super) const MAX_SPLITS: u32 = 32;
+pub(super) const MAX_SPLITS: u32 = 8;
+/// Query heads of a block of the attention kernels: `HEADS` of `attention.cu`.
+pub(super) const HEADS_OF_BLOCK: u32 = 4;
 
 /// How many blocks share the positions of one KV head.
 fn attention_splits(config: &Config, machine: &Machine, limits: &Limits) -> u32 {
+    // A cluster, which has one size.
+    if machine.sm >= 90 {
+        return MAX_SPLITS;
+    }
     let rows = config.kv_heads as u32 * query_groups(config);
-    (machine.sms / rows).clamp(1, MAX_SPLITS).min(limits.context.div_ceil(64))
+    (machine.sms / rows).clamp(1, MAX_SPLITS).min(limits.context.div_ceil(128))
 }
 
-/// A block of the attention kernels has up to four query heads of a KV head.
+/// Blocks that share the query heads of a KV head.
 pub(super) fn query_groups(config: &Config) -> u32 {
-    (config.heads / config.kv_heads).div_ceil(4) as u32
+    (config.heads / config.kv_heads).div_ceil(HEADS_OF_BLOCK as usize) as u32
+}
+
+/// Keys and values under way in a block of the attention kernels, of a token or of a token of a batch: `stages` there.
+pub(super) fn attention_stages(config: &Config, batch: bool) -> u32 {
+    let depth = if config.head_size == 128 { 2 } else { 4 };
+    let stage = 2 * 16 * config.head_size as u32 * 2;
+    8 * depth * stage / if batch { 2 } else { 1 }
 }
 
 /// The arguments of every kernel of `attention.cu`.
@@ -293,7 +306,9 @@ impl Builder<'_> {
         let args = attention_args(c, p, layer, p.qkv, p.attended);
         let splits = attention_splits(c, self.machine, limits);
         let grid = [splits, c.kv_heads as u32, query_groups(c)];
-        self.step(("attention", Some(layer as u32)), ("llama/attention", kernel), grid, 256, args);
+        let part = ("attention", Some(layer as u32));
+        let step = self.step(part, ("llama/attention", kernel), grid, 256, args);
+        step.shared = attention_stages(c, false);
     }
 
     fn choose(&mut self, blocks_of_head: u32, limits: &Limits) {

@@ -2,7 +2,7 @@
 
 use std::f64::consts::TAU;
 
-use super::decode::MAX_SPLITS;
+use super::decode::{HEADS_OF_BLOCK, MAX_SPLITS, query_groups};
 use super::prefill::quantised_bytes;
 use super::{BufferId, BufferSpec, Limits, Place, Role, Source, Upload, Value, output, state};
 use crate::gguf::Tensor;
@@ -166,7 +166,8 @@ impl Places {
 
         let work = layout.buffer("activations", Role::Activations, gpu, 0);
         let (x, qkv) = (config.embedding, config.q_size() + 2 * config.kv_size());
-        let splits = MAX_SPLITS as usize;
+        let heads_of_splits = (query_groups(config) * HEADS_OF_BLOCK * MAX_SPLITS) as usize;
+        let partial = config.kv_heads * heads_of_splits * (config.head_size + 2);
         let ring = output::RING + limits.ring as usize;
         let mut whole = |name: &str, role, place, bytes| {
             Value::Buffer(layout.buffer(name, role, place, bytes), 0)
@@ -186,7 +187,7 @@ impl Places {
             attended: layout.space(work, words(config.q_size())),
             gated: layout.space(work, words(config.feed_forward)),
             best: layout.space(work, words(config.vocab / repack::TILE_ROWS * 2)),
-            partial: layout.space(work, words(config.heads * splits * (config.head_size + 2))),
+            partial: layout.space(work, words(partial)),
             arrived: layout.space(work, words(config.heads)),
             candidates: layout.space(work, words(config.vocab)),
             batch: BatchPlaces::new(layout, work, model, limits),

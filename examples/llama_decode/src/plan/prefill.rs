@@ -300,7 +300,8 @@ impl Builder<'_> {
         let grid = (Grid::Tokens, [1, heads, 1]);
         self.step(part, ("llama/attention", remember), grid, 64, args.clone());
         let grid = (Grid::Tokens, [1, heads, decode::query_groups(c)]);
-        self.step(part, ("llama/attention", attend), grid, 256, args);
+        let made = self.step(part, ("llama/attention", attend), grid, 256, args);
+        made.step.shared = decode::attention_stages(c, true);
     }
 
     fn move_on(&mut self) {
