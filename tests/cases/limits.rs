@@ -1,8 +1,11 @@
 use std::time::Duration;
 
-use doorbell::{Commands, Device, Error, Memory, Result};
+use doorbell::{
+    Commands, Device, Error, Launch, LaunchSlot, Memory, Result, Slot, Timeline, View, args,
+};
 
 use super::SOON;
+use super::kernels::module;
 
 pub fn addresses_are_used_again(device: &Device) -> Result<()> {
     // More than the address space holds, in sum.
@@ -54,6 +57,15 @@ pub fn windows_are_never_handed_out(device: &Device) -> Result<()> {
     Ok(())
 }
 
+/// The refusal, and that its sentence holds `words`.
+fn refused<T>(result: Result<T>, words: &str) {
+    match result {
+        Err(Error::Request(text)) => assert!(text.contains(words), "{text:?} has no {words:?}"),
+        Err(other) => panic!("expected a refusal with {words:?}, got {other}"),
+        Ok(_) => panic!("expected a refusal with {words:?}"),
+    }
+}
+
 pub fn refuse_wrong_slots(device: &Device) -> Result<()> {
     let mut queue = device.copy_queue()?;
     let buffer = device.alloc::<u64>(4)?;
@@ -61,21 +73,77 @@ pub fn refuse_wrong_slots(device: &Device) -> Result<()> {
     let mut second = queue.record();
     let slot = first.value_slot(1)?;
     let view = first.view_slot(buffer.slice(0..2)?)?;
-    let refused = |result: Result<()>, words: &str| match result {
-        Err(Error::Request(text)) => assert!(text.contains(words), "{text:?} has no {words:?}"),
-        other => panic!("expected a refusal with {words:?}, got {other:?}"),
-    };
-    refused(second.write(buffer.slice(0..1)?, slot).map(drop), "another recording");
-    refused(queue.write(buffer.slice(0..1)?, slot).map(drop), "belongs to a recording");
+    refused(second.write(buffer.slice(0..1)?, slot), "another recording");
+    refused(queue.write(buffer.slice(0..1)?, slot), "belongs to a recording");
     first.copy(view, buffer.slice(2..4)?)?;
     let mut recording = first.finish()?;
     refused(recording.set_view(view, buffer.slice(0..1)?), "too short");
     let mut other = second.finish()?;
     refused(other.set_value(slot, 1), "another recording");
     let mut stranger = device.copy_queue()?;
-    refused(stranger.replay(&mut recording).map(drop), "recorded for");
+    refused(stranger.replay(&mut recording), "recorded for");
     queue.replay(&mut recording)?.wait(SOON)?;
     Ok(())
+}
+
+/// Every verb and every kind of slot, given to a queue and to a recorder that do not have the slot.
+/// Nothing is encoded then: what is sent afterwards is what was sent before.
+pub fn every_verb_refuses_wrong_slots(device: &Device) -> Result<()> {
+    fn refuses<T: Commands>(
+        target: &mut T,
+        words: &str,
+        device: &Device,
+        (value, view, timeline, shape): (
+            Slot<u64>,
+            Slot<View<'static>>,
+            Slot<Timeline>,
+            LaunchSlot,
+        ),
+    ) -> Result<()> {
+        let kernel = module!(device, "vector")?.kernel("add_one")?;
+        let buffer = device.alloc::<u32>(64)?;
+        let real = device.timeline()?;
+        let launch = Launch::new(1, 64);
+        refused(target.wait(timeline, 1), words);
+        refused(target.wait(&real, value), words);
+        refused(target.signal(timeline, 1), words);
+        refused(target.signal(&real, value), words);
+        refused(target.copy(view, buffer.slice(0..1)?), words);
+        refused(target.copy(buffer.slice(0..1)?, view), words);
+        refused(target.write(view, 1), words);
+        refused(target.write(buffer.slice(0..2)?, value), words);
+        refused(target.wait_bit_set(view, 1), words);
+        refused(target.wait_bit_clear(view, 1), words);
+        // SAFETY: nothing is launched.
+        unsafe {
+            refused(target.exec(&kernel, &launch, &args![view, &buffer, 64u32]), words);
+            refused(target.exec(&kernel, &launch, &args![&buffer, &buffer, value]), words);
+            refused(target.exec(&kernel, shape, &args![&buffer, &buffer, 64u32]), words);
+        }
+        Ok(())
+    }
+    let mut queue = device.compute_queue()?;
+    let buffer = device.alloc::<u32>(64)?;
+    let mut owner = queue.record();
+    let slots = (
+        owner.value_slot(1)?,
+        owner.view_slot(buffer.slice(0..1)?)?,
+        owner.timeline_slot(&device.timeline()?)?,
+        owner.launch_slot(Launch::new(1, 64))?,
+    );
+    let mut other = queue.record();
+    refuses(&mut queue, "a slot belongs to a recording", device, slots)?;
+    refuses(&mut other, "belongs to another recording", device, slots)?;
+    let kernel = module!(device, "vector")?.kernel("add_one")?;
+    // SAFETY: nothing is launched.
+    let after = unsafe { other.exec_after(&kernel, slots.3, &args![&buffer, &buffer, 64u32], &[]) };
+    refused(after, "belongs to another recording");
+    assert_eq!(
+        other.finish()?.words().len(),
+        queue.record().finish()?.words().len(),
+        "nothing was recorded"
+    );
+    queue.submit()?.wait(SOON)
 }
 
 pub fn buffers_check_their_bounds(device: &Device) -> Result<()> {

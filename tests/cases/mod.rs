@@ -115,6 +115,7 @@ cases! {
         dropped_buffers_outlive_their_commands
         windows_are_never_handed_out
         refuse_wrong_slots
+        every_verb_refuses_wrong_slots
         buffers_check_their_bounds
         timeout_names_the_signal;
     kernels:
