@@ -14,7 +14,9 @@ fn main() -> Result<()> {
     println!("  compute capability  {}.{}", info.sm / 10, info.sm % 10);
     println!("  multiprocessors     {}", info.sm_count);
     println!("  L2 cache            {} KiB", info.l2_bytes / 1024);
-    println!("  highest clock       {} MHz", info.max_clock_hz / 1_000_000);
+    if let Some(hz) = info.max_clock_hz {
+        println!("  highest clock       {} MHz", hz / 1_000_000);
+    }
     println!("  addresses           {} bits, allocations in {}", info.va_bits, info.va);
     println!("  one memory          {}", if info.unified_memory { "yes" } else { "no" });
     Ok(())

@@ -72,7 +72,7 @@ impl From<&doorbell::Info> for Shown {
             va_start: info.va.start().get(),
             va_end: info.va.end().get(),
             l2_bytes: info.l2_bytes,
-            max_clock_hz: Some(info.max_clock_hz).filter(|hz| *hz != 0),
+            max_clock_hz: info.max_clock_hz,
             unified_memory: info.unified_memory,
         }
     }

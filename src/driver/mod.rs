@@ -202,8 +202,9 @@ pub struct Info {
     pub va: GpuRange,
     /// Bytes of L2 cache.
     pub l2_bytes: u64,
-    /// The highest GPU clock in Hz, if the driver tells.
-    pub max_clock_hz: u64,
+    /// The highest GPU clock in Hz. The desktop driver does not tell: what it publishes has no call
+    /// for it.
+    pub max_clock_hz: Option<u64>,
     /// Whether CPU and GPU share one memory and see each other's writes without cache
     /// maintenance.
     pub unified_memory: bool,

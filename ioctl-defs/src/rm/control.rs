@@ -97,6 +97,32 @@ structs! {
         gpuInfoList: [NVXXXX_CTRL_XXX_INFO; 70],
     }
 
+    /// A format of page tables.
+    pub struct NV0080_CTRL_DMA_ADV_SCHED_GET_VA_CAPS_PAGE_TABLE_FORMAT {
+        pageTableSize: u32,
+        pageTableCoverage: u32,
+    }
+
+    /// Parameters of [`NV0080_CTRL_CMD_DMA_ADV_SCHED_GET_VA_CAPS`].
+    pub struct NV0080_CTRL_DMA_ADV_SCHED_GET_VA_CAPS_PARAMS {
+        /// Out: bits of an address.
+        vaBitCount: u32,
+        pdeCoverageBitCount: u32,
+        num4KPageTableFormats: u32,
+        bigPageSize: u32,
+        compressionPageSize: u32,
+        dualPageTableSupported: u32,
+        idealVRAMPageSize: u32,
+        pageTableBigFormat: NV0080_CTRL_DMA_ADV_SCHED_GET_VA_CAPS_PAGE_TABLE_FORMAT,
+        pageTable4KFormat: [NV0080_CTRL_DMA_ADV_SCHED_GET_VA_CAPS_PAGE_TABLE_FORMAT; 16],
+        /// The address space; 0 for the device's own.
+        hVASpace: u32,
+        vaRangeLo: u64,
+        vaSpaceId: u32,
+        _pad0: u32,
+        supportedPageSizeMask: u64,
+    }
+
     /// Parameters of [`NV2080_CTRL_CMD_GPU_GET_ENGINES_V2`].
     pub struct NV2080_CTRL_GPU_GET_ENGINES_V2_PARAMS {
         engineCount: u32,
@@ -467,6 +493,10 @@ controls! {
     /// The same in one call.
     pub const NV0080_CTRL_CMD_GPU_GET_CLASSLIST_V2:
         Control<NV0080_CTRL_GPU_GET_CLASSLIST_V2_PARAMS> = new(0x800292);
+
+    /// What an address space of the device can. On the device.
+    pub const NV0080_CTRL_CMD_DMA_ADV_SCHED_GET_VA_CAPS:
+        Control<NV0080_CTRL_DMA_ADV_SCHED_GET_VA_CAPS_PARAMS> = new(0x801806);
 
     /// The UUID of a GPU. On the subdevice, as all of `NV2080`.
     pub const NV2080_CTRL_CMD_GPU_GET_GID_INFO: Control<NV2080_CTRL_GPU_GET_GID_INFO_PARAMS> =

@@ -313,7 +313,7 @@ fn read_info(ctrl: &Ctrl) -> Result<Info> {
         va_bits: u32::from(gpu.gpu_va_bit_count),
         va: GpuRange::new(GpuVa::new(VA_START), VA_END - VA_START).expect("below 2^40"),
         l2_bytes: gpu.L2_cache_size,
-        max_clock_hz: gpu.max_freq,
+        max_clock_hz: Some(gpu.max_freq).filter(|hz| *hz != 0),
         unified_memory: true,
     })
 }

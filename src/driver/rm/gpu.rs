@@ -113,6 +113,8 @@ impl Gpu {
             NV2080_CTRL_FB_GET_INFO_V2_PARAMS { fbInfoListSize: 1, ..Default::default() };
         memory.fbInfoList[0].index = NV2080_CTRL_FB_INFO_INDEX_L2CACHE_SIZE;
         self.subdevice.control(NV2080_CTRL_CMD_FB_GET_INFO_V2, &mut memory)?;
+        let mut space = NV0080_CTRL_DMA_ADV_SCHED_GET_VA_CAPS_PARAMS::default();
+        self.device.control(NV0080_CTRL_CMD_DMA_ADV_SCHED_GET_VA_CAPS, &mut space)?;
         Ok(Info {
             chip: text(&name.ascii),
             driver: "nvidia",
@@ -124,10 +126,10 @@ impl Gpu {
             host_class: self.classes.channel.number(),
             compute_class: self.classes.compute.number(),
             copy_class: self.classes.copy.number(),
-            va_bits: 49,
+            va_bits: space.vaBitCount,
             va: addresses::ALL,
             l2_bytes: memory.fbInfoList[0].data.into(),
-            max_clock_hz: 0,
+            max_clock_hz: None,
             unified_memory: false,
         })
     }
