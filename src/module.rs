@@ -275,7 +275,7 @@ fn load_kernel(
     let shape = Shape {
         program: code.start(),
         code_bytes: code.len(),
-        sm: cubin.sm,
+        sm,
         registers: kernel.registers,
         barriers: kernel.barriers,
         local_bytes,

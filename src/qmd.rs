@@ -250,7 +250,7 @@ pub(crate) static V04: Fields = Fields {
 pub(crate) struct Shape {
     pub(crate) program: GpuVa,
     pub(crate) code_bytes: u64,
-    /// Compute capability times ten.
+    /// Compute capability of the GPU times ten: code of an older one of its generation runs as its own.
     pub(crate) sm: u32,
     pub(crate) registers: u32,
     pub(crate) barriers: u32,

@@ -8,7 +8,7 @@
 //! | signal; with another timeline and value | `signals::both_queues_signal`, `recorded_signal_changes_timeline_and_value` |
 //! | wait; satisfied late; with another timeline and value | `signals::wait_for_what_has_happened`, `wait_until_the_cpu_signals`, `recorded_wait_changes_timeline_and_value` |
 //! | one kernel; two kernels 100 times | `kernels::vector_add`, `two_kernels_a_hundred_times` |
-//! | grid and block patched; 27 local shapes in one queue | `kernels::recorded_grids_change` |
+//! | grid and block patched; 27 local shapes in one queue | `launches::recorded_grids_change` |
 //! | copies: small, 64 MiB, beyond 32 bits, patched, patched and long | `copies::small`, `of_64_mib`, `beyond_32_bits`, `recorded_copy_changes_both_sides`, `recorded_long_copy_changes_both_sides` |
 //! | commands moved to device memory | `copies::recording_lies_in_gpu_memory` |
 //! | kernel time, copy bandwidth | `doorbell bench`: measured, not asserted |
@@ -21,14 +21,14 @@
 //! | several devices, peer copies, RDMA, cross-device bandwidth | left out: need two GPUs |
 //! | ring, commands and arguments wrap with the GPU far behind | `order::ring_far_ahead_of_the_gpu`, `command_memory_far_ahead_of_the_gpu`, `a_full_ring_times_out_and_loses_nothing` |
 //! | a blocked group lets another work | `order::a_blocked_group_lets_another_work` |
-//! | launches as a diamond; forks and joins | `kernels::a_graph_forks_and_joins` |
+//! | launches as a diamond; forks and joins | `launches::a_graph_forks_and_joins` |
 //! | dependence counters, a second dependent, releases 1 and 2, reducing releases | left out: the crate encodes none of them; the software Orin's own tests have them |
 //! | geometry, dynamic shared memory to the limit, named barriers, local memory, banks, 64 KiB bank, clusters, big parameter blocks | `kernels::geometry_as_the_kernel_sees_it`, `dynamic_shared_memory_up_to_the_limit`, `named_barriers_and_a_bank_of_64_kib`, `local_memory_and_recursion`, `constants_globals_and_tables`, `clusters_read_their_neighbours`, `parameters_up_to_32_kib` |
 //! | too much asked for is refused before submission | `kernels::refuse_what_cannot_be_launched` |
 //! | every kind of fault; others undisturbed; infinite loop | all of `faults`; malformed commands cannot be made through the crate: the software Orin's tests have them |
 //! | killed at random moments, set-up included | `tests/killed.rs` |
 //! | replays overlap | `order::replays_overlap`, `more_replays_than_instances` |
-//! | the GPU itself writes what is read next | `order::engine_updates_what_a_queue_waits_for`, `kernels::kernels_read_what_engines_wrote` |
+//! | the GPU itself writes what is read next | `order::engine_updates_what_a_queue_waits_for`, `launches::kernels_read_what_engines_wrote` |
 //! | two processes | `tests/killed.rs`, `doorbell compare` beside CUDA; priorities are left out: the crate has none |
 //! | nothing is mapped inside the windows | `limits::windows_are_never_handed_out` |
 //! | random operations against an oracle | `random::operations_agree_with_a_sequential_oracle` |
@@ -36,6 +36,7 @@
 mod copies;
 mod faults;
 mod kernels;
+mod launches;
 mod limits;
 mod order;
 mod random;
@@ -49,6 +50,17 @@ use doorbell::{Device, Result};
 pub struct Case {
     pub name: &'static str,
     pub run: fn(&Device) -> Result<()>,
+}
+
+impl Case {
+    /// Bytes of memory that it fills, where those are many.
+    #[allow(dead_code, reason = "the software Orin's memory is taken only where it is touched")]
+    pub fn needs(&self) -> u64 {
+        match self.name {
+            "copies::beyond_32_bits" => 13 << 30,
+            _ => 1 << 30,
+        }
+    }
 }
 
 /// Long enough for any case here, short enough to fail in reasonable time.
@@ -120,24 +132,26 @@ cases! {
         timeout_names_the_signal;
     kernels:
         vector_add
-        two_kernels_a_hundred_times
-        a_chain_of_230
-        early_launches_keep_their_order
-        an_early_launch_waits_for_a_slow_one
         geometry_as_the_kernel_sees_it
-        recorded_arguments_change
-        recorded_grids_change
-        recorded_signals_around_kernels
         shared_memory_barriers_and_reductions
         dynamic_shared_memory_up_to_the_limit
         local_memory_and_recursion
         constants_globals_and_tables
         refuse_what_cannot_be_launched
-        a_group_runs_together_and_what_follows_waits
-        a_graph_forks_and_joins
         clusters_read_their_neighbours
         parameters_up_to_32_kib
         named_barriers_and_a_bank_of_64_kib
+        cubins_of_other_gpus;
+    launches:
+        two_kernels_a_hundred_times
+        a_chain_of_230
+        early_launches_keep_their_order
+        an_early_launch_waits_for_a_slow_one
+        recorded_arguments_change
+        recorded_grids_change
+        recorded_signals_around_kernels
+        a_group_runs_together_and_what_follows_waits
+        a_graph_forks_and_joins
         kernels_read_what_engines_wrote;
     faults:
         a_read_of_nothing
