@@ -11,6 +11,7 @@ mod cuda;
 mod decode;
 mod direct;
 mod interrupt;
+#[path = "../../../../libcuda/src/lib.rs"]
 mod libcuda;
 mod load;
 
