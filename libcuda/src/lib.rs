@@ -1,171 +1,146 @@
-//! The CUDA driver, loaded at run time: the calls that a decode needs.
+//! The CUDA driver, loaded at run time: the few dozen calls that a comparison with it needs.
+//!
+//! Nothing of the runtime uses this: programs that measure do, and where there is no libcuda they go
+//! on without.
+
+mod api;
 
 use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::fmt;
 use std::ptr::{null, null_mut};
 
-use libloading::Library;
+use api::{Api, Config, EARLY, Handle};
 
-use super::{Error, Result};
+/// An address of GPU memory, or of main memory that the GPU reaches.
+pub type Address = u64;
 
-/// A context, module, function, stream or graph.
-type Handle = *mut c_void;
-pub(super) type Address = u64;
-
-macro_rules! driver_api {
-    ($($call:ident = $symbol:literal ($($arg:ty),* $(,)?);)*) => {
-        /// Entry points of libcuda, by their versioned names.
-        struct Api {
-            $($call: unsafe extern "C" fn($($arg),*) -> c_int,)*
-        }
-
-        impl Api {
-            fn load() -> Result<Api, libloading::Error> {
-                // SAFETY: the CUDA driver's initialisers do nothing that a Rust program forbids.
-                let library = unsafe { Library::new("libcuda.so.1") }?;
-                // It starts threads of its own, so it stays for as long as the process.
-                let library: &'static Library = Box::leak(Box::new(library));
-                Ok(Api {
-                    $($call: {
-                        // SAFETY: the type is the call's, by the driver's own header.
-                        *unsafe { library.get(concat!($symbol, "\0").as_bytes()) }?
-                    },)*
-                })
-            }
-        }
-    };
+/// Why a call of the driver's gave nothing.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// There is no CUDA driver here, or a much older one.
+    #[error("the CUDA driver cannot be loaded ({0})")]
+    NotThere(String),
+    /// A call failed.
+    #[error("{call} failed with {name}")]
+    Call {
+        /// The call.
+        call: &'static str,
+        /// The driver's name for the result.
+        name: String,
+    },
+    /// A name with a zero byte in it, which is where the driver would take it to end.
+    #[error("{0:?} has a zero byte in it")]
+    Name(String),
 }
 
-driver_api! {
-    init = "cuInit" (c_uint);
-    error_name = "cuGetErrorName" (c_int, *mut *const c_char);
-    driver_version = "cuDriverGetVersion" (*mut c_int);
-    device = "cuDeviceGet" (*mut c_int, c_int);
-    device_name = "cuDeviceGetName" (*mut c_char, c_int, c_int);
-    attribute = "cuDeviceGetAttribute" (*mut c_int, c_uint, c_int);
-    context_flags = "cuDevicePrimaryCtxSetFlags_v2" (c_int, c_uint);
-    retain_context = "cuDevicePrimaryCtxRetain" (*mut Handle, c_int);
-    release_context = "cuDevicePrimaryCtxRelease_v2" (c_int);
-    set_context = "cuCtxSetCurrent" (Handle);
-    memory = "cuMemGetInfo_v2" (*mut usize, *mut usize);
-    load_module = "cuModuleLoadData" (*mut Handle, *const c_void);
-    get_function = "cuModuleGetFunction" (*mut Handle, Handle, *const c_char);
-    set_function = "cuFuncSetAttribute" (Handle, c_uint, c_int);
-    alloc = "cuMemAlloc_v2" (*mut Address, usize);
-    alloc_host = "cuMemHostAlloc" (*mut *mut c_void, usize, c_uint);
-    address_of_host = "cuMemHostGetDevicePointer_v2" (*mut Address, *mut c_void, c_uint);
-    clear = "cuMemsetD8_v2" (Address, u8, usize);
-    upload = "cuMemcpyHtoD_v2" (Address, *const c_void, usize);
-    download = "cuMemcpyDtoH_v2" (*mut c_void, Address, usize);
-    create_stream = "cuStreamCreate" (*mut Handle, c_uint);
-    query = "cuStreamQuery" (Handle);
-    launch = "cuLaunchKernelEx" (*const Config, Handle, *mut *mut c_void, *mut *mut c_void);
-    begin_capture = "cuStreamBeginCapture_v2" (Handle, c_uint);
-    end_capture = "cuStreamEndCapture" (Handle, *mut Handle);
-    instantiate = "cuGraphInstantiateWithFlags" (*mut Handle, Handle, u64);
-    upload_graph = "cuGraphUpload" (Handle, Handle);
-    launch_graph = "cuGraphLaunch" (Handle, Handle);
-    destroy_graph = "cuGraphDestroy" (Handle);
-}
+/// What calls return.
+pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// `CUlaunchConfig`.
-#[repr(C)]
-struct Config {
-    grid: [c_uint; 3],
-    block: [c_uint; 3],
-    shared: c_uint,
-    stream: Handle,
-    attributes: *const Attribute,
-    attribute_count: c_uint,
-}
-
-/// `CUlaunchAttribute`: a number that says which member of the union of 64 bytes is meant.
-#[repr(C)]
-struct Attribute {
-    id: c_uint,
-    _padding: c_uint,
-    value: [u32; 16],
-}
-
-/// The kernel may start before the one ahead of it in the stream has ended.
-const EARLY: Attribute = Attribute {
-    id: CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION,
-    _padding: 0,
-    value: [1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0],
-};
-
-const CU_CTX_SCHED_SPIN: c_uint = 1;
-const CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT: c_uint = 16;
-const CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR: c_uint = 75;
-const CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR: c_uint = 76;
-const CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES: c_uint = 8;
-const CU_STREAM_NON_BLOCKING: c_uint = 1;
-const CU_STREAM_CAPTURE_MODE_RELAXED: c_uint = 2;
-const CU_MEMHOSTALLOC_PORTABLE_AND_MAPPED: c_uint = 1 | 2;
-const CU_LAUNCH_ATTRIBUTE_PROGRAMMATIC_STREAM_SERIALIZATION: c_uint = 6;
-const CUDA_ERROR_NOT_READY: c_int = 600;
-
-/// The CUDA driver with a context on its first device, and one stream.
+/// The CUDA driver with a context on one device, and one stream.
 ///
-/// What is allocated is freed together, with the context, when this is dropped.
-pub(super) struct Cuda {
+/// What was allocated, loaded and made with it goes when this is dropped, with the context.
+pub struct Cuda {
     api: Api,
     device: c_int,
     stream: Handle,
     /// The driver's version, 13000 for 13.0.
-    pub(super) version: u32,
-    pub(super) name: String,
+    pub version: u32,
+    /// The device's name.
+    pub name: String,
     /// Compute capability times ten.
-    pub(super) sm: u32,
-    pub(super) multiprocessors: u32,
+    pub sm: u32,
+    /// Multiprocessors.
+    pub multiprocessors: u32,
 }
 
+/// Loaded machine code.
 #[derive(Clone, Copy)]
-pub(super) struct Module(Handle);
+pub struct Module(Handle);
+/// A kernel of a module.
 #[derive(Clone, Copy)]
-pub(super) struct Function(Handle);
+pub struct Function(Handle);
+/// A graph that is ready to be launched.
 #[derive(Clone, Copy)]
-pub(super) struct Graph(Handle);
+pub struct Graph(Handle);
+/// A moment by the GPU's clock.
+#[derive(Clone, Copy)]
+pub struct Event(Handle);
 
 /// Pinned main memory: where the CPU sees it, and where the GPU does.
-#[derive(Clone, Copy)]
-pub(super) struct Pinned {
-    pub(super) cpu: *mut u8,
-    pub(super) gpu: Address,
+#[derive(Debug, Clone, Copy)]
+pub struct Pinned {
+    /// For the CPU.
+    pub cpu: *mut u8,
+    /// For the GPU.
+    pub gpu: Address,
 }
 
+/// How a kernel is launched.
+#[derive(Debug, Clone, Copy)]
+pub struct Geometry {
+    /// Blocks along x, y, z.
+    pub grid: [u32; 3],
+    /// Threads of a block along x, y, z.
+    pub block: [u32; 3],
+    /// Dynamic shared memory of a block in bytes.
+    pub shared: u32,
+    /// It may start before the kernel ahead of it has ended, and waits for it itself.
+    pub early: bool,
+}
+
+impl fmt::Debug for Cuda {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "CUDA driver {} on {}", self.version, self.name)
+    }
+}
+
+macro_rules! opaque {
+    ($($name:ident)*) => {
+        $(impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(stringify!($name))
+            }
+        })*
+    };
+}
+
+opaque!(Module Function Graph Event);
+
 impl Cuda {
-    pub(super) fn open() -> Result<Cuda> {
-        let api = Api::load().map_err(|error| {
-            Error::Unavailable(format!("the CUDA driver cannot be loaded ({error})"))
-        })?;
-        let mut cuda = Cuda {
-            api,
-            device: 0,
-            stream: null_mut(),
-            version: 0,
-            name: String::new(),
-            sm: 0,
-            multiprocessors: 0,
-        };
+    /// The device at a place on the PCI bus (`0000:01:00.0`), or the first.
+    ///
+    /// Waits spin: that is the driver's fastest way, at the price of a core.
+    pub fn open(pci: Option<&str>) -> Result<Cuda> {
+        let pci = pci.map(c_string).transpose()?;
+        let api = Api::load().map_err(|error| Error::NotThere(error.to_string()))?;
+        let (device, stream, version, sm, multiprocessors) = (0, null_mut(), 0, 0, 0);
+        let name = String::new();
+        let mut cuda = Cuda { api, device, stream, version, name, sm, multiprocessors };
         let (mut device, mut context, mut stream, mut version) = (0, null_mut(), null_mut(), 0);
         // SAFETY: all pointers lead to variables of the types that the calls fill.
         unsafe {
             cuda.check("cuInit", (cuda.api.init)(0))?;
-            cuda.check("cuDeviceGet", (cuda.api.device)(&mut device, 0))?;
-            let flags = (cuda.api.context_flags)(device, CU_CTX_SCHED_SPIN);
+            cuda.check("cuDriverGetVersion", (cuda.api.driver_version)(&mut version))?;
+            match &pci {
+                Some(pci) => {
+                    let found = (cuda.api.device_at)(&mut device, pci.as_ptr());
+                    cuda.check("cuDeviceGetByPCIBusId", found)?;
+                }
+                None => cuda.check("cuDeviceGet", (cuda.api.device)(&mut device, 0))?,
+            }
+            let flags = (cuda.api.context_flags)(device, api::CU_CTX_SCHED_SPIN);
             cuda.check("cuDevicePrimaryCtxSetFlags", flags)?;
             let retained = (cuda.api.retain_context)(&mut context, device);
             cuda.check("cuDevicePrimaryCtxRetain", retained)?;
             cuda.check("cuCtxSetCurrent", (cuda.api.set_context)(context))?;
-            let created = (cuda.api.create_stream)(&mut stream, CU_STREAM_NON_BLOCKING);
+            let created = (cuda.api.create_stream)(&mut stream, api::CU_STREAM_NON_BLOCKING);
             cuda.check("cuStreamCreate", created)?;
-            cuda.check("cuDriverGetVersion", (cuda.api.driver_version)(&mut version))?;
         }
         (cuda.device, cuda.stream, cuda.version) = (device, stream, version.unsigned_abs());
         cuda.name = cuda.device_name()?;
-        cuda.sm = 10 * cuda.attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?
-            + cuda.attribute(CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
-        cuda.multiprocessors = cuda.attribute(CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
+        cuda.sm = 10 * cuda.attribute(api::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MAJOR)?
+            + cuda.attribute(api::CU_DEVICE_ATTRIBUTE_COMPUTE_CAPABILITY_MINOR)?;
+        cuda.multiprocessors = cuda.attribute(api::CU_DEVICE_ATTRIBUTE_MULTIPROCESSOR_COUNT)?;
         Ok(cuda)
     }
 
@@ -189,14 +164,6 @@ impl Cuda {
         Ok(value.unsigned_abs())
     }
 
-    /// Bytes of GPU memory that are free.
-    pub(super) fn free_memory(&self) -> Result<u64> {
-        let (mut free, mut total) = (0, 0);
-        // SAFETY: both numbers are filled in.
-        self.check("cuMemGetInfo", unsafe { (self.api.memory)(&mut free, &mut total) })?;
-        Ok(free as u64)
-    }
-
     #[inline]
     fn check(&self, call: &'static str, result: c_int) -> Result<()> {
         if result == 0 { Ok(()) } else { Err(self.failed(call, result)) }
@@ -210,20 +177,32 @@ impl Cuda {
             (self.api.error_name)(result, &mut name);
             (!name.is_null()).then(|| CStr::from_ptr(name).to_string_lossy())
         };
-        let name = name.unwrap_or("an unknown error".into()).into_owned();
-        Error::Cuda { call, name }
+        Error::Call { call, name: name.unwrap_or("an unknown error".into()).into_owned() }
     }
 
-    pub(super) fn module(&self, cubin: &[u8]) -> Result<Module> {
+    /// Bytes of GPU memory that are free.
+    pub fn free_memory(&self) -> Result<u64> {
+        let (mut free, mut total) = (0, 0);
+        // SAFETY: both numbers are filled in.
+        self.check("cuMemGetInfo", unsafe { (self.api.memory)(&mut free, &mut total) })?;
+        Ok(free as u64)
+    }
+
+    /// Loads a cubin.
+    ///
+    /// # Safety
+    /// The cubin is whole: the driver reads as far as its headers say.
+    pub unsafe fn module(&self, cubin: &[u8]) -> Result<Module> {
         let mut module = null_mut();
-        // SAFETY: an ELF image tells its own size; ours are whole.
+        // SAFETY: the caller's word.
         let result = unsafe { (self.api.load_module)(&mut module, cubin.as_ptr().cast()) };
         self.check("cuModuleLoadData", result)?;
         Ok(Module(module))
     }
 
-    pub(super) fn function(&self, module: Module, name: &str) -> Result<Function> {
-        let name = CString::new(name).map_err(|_| Error::request("a kernel's name has a zero"))?;
+    /// A kernel by its name.
+    pub fn function(&self, module: Module, name: &str) -> Result<Function> {
+        let name = c_string(name)?;
         let mut function = null_mut();
         // SAFETY: the module is loaded and the name ends with a zero.
         let result = unsafe { (self.api.get_function)(&mut function, module.0, name.as_ptr()) };
@@ -232,15 +211,15 @@ impl Cuda {
     }
 
     /// Lets launches of a function have so much dynamic shared memory. Up to 48 KiB nobody need ask.
-    pub(super) fn allow_shared(&self, function: Function, bytes: u32) -> Result<()> {
-        let attribute = CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
+    pub fn allow_shared(&self, function: Function, bytes: u32) -> Result<()> {
+        let attribute = api::CU_FUNC_ATTRIBUTE_MAX_DYNAMIC_SHARED_SIZE_BYTES;
         // SAFETY: the function is loaded.
         let result = unsafe { (self.api.set_function)(function.0, attribute, bytes as c_int) };
         self.check("cuFuncSetAttribute", result)
     }
 
     /// Device memory, zeroed.
-    pub(super) fn alloc(&self, bytes: u64) -> Result<Address> {
+    pub fn alloc(&self, bytes: u64) -> Result<Address> {
         let mut address = 0;
         // SAFETY: the address is filled in, and then as many bytes are there.
         unsafe {
@@ -250,9 +229,19 @@ impl Cuda {
         Ok(address)
     }
 
-    pub(super) fn pinned(&self, bytes: u64) -> Result<Pinned> {
+    /// Gives device memory back.
+    ///
+    /// # Safety
+    /// It came from [`Cuda::alloc`], and nothing that was sent uses it any more.
+    pub unsafe fn free(&self, address: Address) -> Result<()> {
+        // SAFETY: the caller's word.
+        self.check("cuMemFree", unsafe { (self.api.free)(address) })
+    }
+
+    /// Main memory that the GPU reaches, zeroed.
+    pub fn pinned(&self, bytes: u64) -> Result<Pinned> {
         let (mut cpu, mut gpu) = (null_mut(), 0);
-        let flags = CU_MEMHOSTALLOC_PORTABLE_AND_MAPPED;
+        let flags = api::CU_MEMHOSTALLOC_PORTABLE_AND_MAPPED;
         // SAFETY: both are filled in; then the memory is there and is zeroed.
         unsafe {
             let made = (self.api.alloc_host)(&mut cpu, bytes as usize, flags);
@@ -264,50 +253,92 @@ impl Cuda {
         Ok(Pinned { cpu: cpu.cast(), gpu })
     }
 
+    /// Gives pinned memory back.
+    ///
+    /// # Safety
+    /// It came from [`Cuda::pinned`], and neither side uses it any more.
+    pub unsafe fn free_pinned(&self, pinned: Pinned) -> Result<()> {
+        // SAFETY: the caller's word.
+        self.check("cuMemFreeHost", unsafe { (self.api.free_host)(pinned.cpu.cast()) })
+    }
+
     /// Copies into device memory, and waits.
-    pub(super) fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
-        // SAFETY: the caller allocated the place with as many bytes.
+    ///
+    /// # Safety
+    /// As many bytes are there, and nothing uses them meanwhile.
+    pub unsafe fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
+        // SAFETY: the caller's word.
         let result = unsafe { (self.api.upload)(to, bytes.as_ptr().cast(), bytes.len()) };
         self.check("cuMemcpyHtoD", result)
     }
 
     /// Copies out of device memory, and waits.
-    pub(super) fn download(&self, bytes: &mut [u8], from: Address) -> Result<()> {
-        // SAFETY: the caller allocated the place with as many bytes.
+    ///
+    /// # Safety
+    /// As many bytes are there, and nothing writes them meanwhile.
+    pub unsafe fn download(&self, bytes: &mut [u8], from: Address) -> Result<()> {
+        // SAFETY: the caller's word.
         let result = unsafe { (self.api.download)(bytes.as_mut_ptr().cast(), from, bytes.len()) };
         self.check("cuMemcpyDtoH", result)
+    }
+
+    /// Copies between any two places, and waits.
+    ///
+    /// # Safety
+    /// Both have as many bytes, and nothing uses them meanwhile.
+    pub unsafe fn copy(&self, to: Address, from: Address, bytes: usize) -> Result<()> {
+        // SAFETY: the caller's word.
+        self.check("cuMemcpy", unsafe { (self.api.copy)(to, from, bytes) })
+    }
+
+    /// The same, put into the stream.
+    ///
+    /// # Safety
+    /// As for [`Cuda::copy`], until it has happened.
+    #[inline]
+    pub unsafe fn copy_async(&self, to: Address, from: Address, bytes: usize) -> Result<()> {
+        // SAFETY: the caller's word.
+        let result = unsafe { (self.api.copy_async)(to, from, bytes, self.stream) };
+        self.check("cuMemcpyAsync", result)
     }
 
     /// Puts a launch into the stream. Each argument is a pointer to its bytes.
     ///
     /// # Safety
-    /// The pointers lead to as many bytes as the function's parameters have, and the function keeps
-    /// to memory that it may touch.
+    /// There are as many arguments as the function has, each of as many bytes; and the function keeps
+    /// to memory that it may touch, and waits by itself if it may start early.
     #[inline]
-    pub(super) unsafe fn launch(
+    pub unsafe fn launch(
         &self,
         function: Function,
         geometry: &Geometry,
         args: &mut [*mut c_void],
     ) -> Result<()> {
-        let config = Config {
-            grid: geometry.grid,
-            block: geometry.block,
-            shared: geometry.shared,
-            stream: self.stream,
-            attributes: &EARLY,
-            attribute_count: u32::from(geometry.early),
+        let Geometry { grid, block, shared, early } = *geometry;
+        let (args, extra) = (args.as_mut_ptr(), null_mut());
+        if early {
+            let attributes = &EARLY;
+            let stream = self.stream;
+            let config = Config { grid, block, shared, stream, attributes, attribute_count: 1 };
+            // SAFETY: the config is whole and lives as long as the call; the rest is the caller's word.
+            let result = unsafe { (self.api.launch_with)(&config, function.0, args, extra) };
+            return self.check("cuLaunchKernelEx", result);
+        }
+        let ([x, y, z], [bx, by, bz]) = (grid, block);
+        // SAFETY: the caller's word.
+        let result = unsafe {
+            (self.api.launch)(function.0, x, y, z, bx, by, bz, shared, self.stream, args, extra)
         };
-        // SAFETY: the config is whole; the rest is the caller's word.
-        let result =
-            unsafe { (self.api.launch)(&config, function.0, args.as_mut_ptr(), null_mut()) };
-        self.check("cuLaunchKernelEx", result)
+        self.check("cuLaunchKernel", result)
     }
 
     /// A graph of what `launches` puts into the stream, in that order, ready on the device.
-    pub(super) fn graph(&self, launches: impl FnOnce() -> Result<()>) -> Result<Graph> {
+    pub fn graph<E: From<Error>>(
+        &self,
+        launches: impl FnOnce() -> Result<(), E>,
+    ) -> Result<Graph, E> {
         let (mut graph, mut ready) = (null_mut(), null_mut());
-        let mode = CU_STREAM_CAPTURE_MODE_RELAXED;
+        let mode = api::CU_STREAM_CAPTURE_MODE_RELAXED;
         // SAFETY: the stream is ours; both handles are filled in before they are used.
         unsafe {
             self.check("cuStreamBeginCapture", (self.api.begin_capture)(self.stream, mode))?;
@@ -320,38 +351,78 @@ impl Cuda {
             self.check("cuGraphDestroy", (self.api.destroy_graph)(graph))?;
             self.check("cuGraphUpload", (self.api.upload_graph)(ready, self.stream))?;
         }
+        self.synchronize()?;
         Ok(Graph(ready))
     }
 
+    /// Puts a graph into the stream.
     #[inline]
-    pub(super) fn launch_graph(&self, graph: Graph) -> Result<()> {
+    pub fn launch_graph(&self, graph: Graph) -> Result<()> {
         // SAFETY: graph and stream are ours.
         self.check("cuGraphLaunch", unsafe { (self.api.launch_graph)(graph.0, self.stream) })
     }
 
+    /// Waits until everything in the stream has ended.
+    #[inline]
+    pub fn synchronize(&self) -> Result<()> {
+        // SAFETY: the stream is ours.
+        self.check("cuStreamSynchronize", unsafe { (self.api.synchronize)(self.stream) })
+    }
+
     /// Whether everything in the stream has ended; a fault comes out here.
-    pub(super) fn is_idle(&self) -> Result<bool> {
+    pub fn is_idle(&self) -> Result<bool> {
         // SAFETY: the stream is ours.
         match unsafe { (self.api.query)(self.stream) } {
-            CUDA_ERROR_NOT_READY => Ok(false),
+            api::CUDA_ERROR_NOT_READY => Ok(false),
             result => self.check("cuStreamQuery", result).map(|()| true),
         }
+    }
+
+    /// A moment that has not come yet.
+    pub fn event(&self) -> Result<Event> {
+        let mut event = null_mut();
+        // SAFETY: the handle is filled in.
+        self.check("cuEventCreate", unsafe { (self.api.create_event)(&mut event, 0) })?;
+        Ok(Event(event))
+    }
+
+    /// Puts it into the stream.
+    pub fn record(&self, event: Event) -> Result<()> {
+        // SAFETY: event and stream are ours.
+        self.check("cuEventRecord", unsafe { (self.api.record_event)(event.0, self.stream) })
+    }
+
+    /// Nanoseconds between two events that have both happened.
+    pub fn elapsed_ns(&self, from: Event, to: Event) -> Result<f64> {
+        let mut ms = 0f32;
+        // SAFETY: the events are ours and the number is filled in.
+        self.check("cuEventElapsedTime", unsafe { (self.api.elapsed)(&mut ms, from.0, to.0) })?;
+        Ok(f64::from(ms) * 1e6)
     }
 }
 
 impl Drop for Cuda {
     fn drop(&mut self) {
-        // SAFETY: nobody has handles of the context any more; a failure leaves it to the process's end.
-        unsafe { (self.api.release_context)(self.device) };
+        if !self.stream.is_null() {
+            // SAFETY: the context was retained; a failure leaves it to the process's end.
+            unsafe { (self.api.release_context)(self.device) };
+        }
     }
 }
 
-/// How a kernel is launched.
-#[derive(Debug, Clone, Copy)]
-pub(super) struct Geometry {
-    pub(super) grid: [u32; 3],
-    pub(super) block: [u32; 3],
-    pub(super) shared: u32,
-    /// It may start before the kernel ahead of it has ended, and waits for it itself.
-    pub(super) early: bool,
+fn c_string(text: &str) -> Result<CString> {
+    CString::new(text).map_err(|_| Error::Name(text.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_sentences() {
+        let call = Error::Call { call: "cuInit", name: "CUDA_ERROR_NO_DEVICE".to_owned() };
+        assert_eq!(call.to_string(), "cuInit failed with CUDA_ERROR_NO_DEVICE");
+        let name = Cuda::open(Some("0000\0")).unwrap_err();
+        assert_eq!(name.to_string(), r#""0000\0" has a zero byte in it"#);
+    }
 }

@@ -20,6 +20,12 @@ impl From<doorbell::Error> for Stop {
     }
 }
 
+impl From<libcuda::Error> for Stop {
+    fn from(error: libcuda::Error) -> Stop {
+        Stop::Failed(error.to_string())
+    }
+}
+
 impl From<String> for Stop {
     fn from(message: String) -> Stop {
         Stop::Failed(message)

@@ -3,10 +3,10 @@
 use std::time::{Duration, Instant};
 
 use doorbell::{Buffer, Commands, Engine, Memory, View};
+use libcuda::{Address, Cuda, Pinned};
 use serde::Serialize;
 
 use super::contest::{Sides, TURN, WARM_UP};
-use super::cuda::{Address, Cuda, Pinned};
 use crate::bench::{Direct, Histogram, Interrupt, Outcome, SOON, Stop, progress};
 
 /// One size in one direction; times in nanoseconds, from the call until the CPU knows that the
@@ -200,10 +200,11 @@ fn run(direct: &mut Direct, engine: Engine, to: View<'_>, from: View<'_>) -> Out
 
 impl Theirs {
     fn new(cuda: &Cuda, largest: usize) -> Outcome<Theirs> {
-        let host = cuda.pinned(largest)?;
-        let theirs = Theirs { host, device: [cuda.alloc(largest)?, cuda.alloc(largest)?] };
+        let size = largest as u64;
+        let host = cuda.pinned(size)?;
+        let theirs = Theirs { host, device: [cuda.alloc(size)?, cuda.alloc(size)?] };
         let sent = pattern(LOOK.min(largest));
-        let bytes = theirs.host.cpu.cast::<u8>();
+        let bytes = theirs.host.cpu;
         // SAFETY: the memory is as long and nothing else uses it meanwhile.
         unsafe { bytes.copy_from_nonoverlapping(sent.as_ptr(), sent.len()) };
         theirs.run(cuda, theirs.device[0], theirs.host.gpu, largest)?;
@@ -220,7 +221,8 @@ impl Theirs {
 
     fn run(&self, cuda: &Cuda, to: Address, from: Address, bytes: usize) -> Outcome<Duration> {
         let start = Instant::now();
-        cuda.copy_async(to, from, bytes)?;
+        // SAFETY: callers pass memory of this struct's that is as long; it has come when this returns.
+        unsafe { cuda.copy_async(to, from, bytes) }?;
         cuda.synchronize()?;
         Ok(start.elapsed())
     }
@@ -234,10 +236,11 @@ impl Theirs {
     }
 
     fn free(self, cuda: &Cuda) -> Outcome<()> {
-        for address in self.device {
-            cuda.free(address)?;
+        // SAFETY: every copy was waited for.
+        unsafe {
+            self.device.into_iter().try_for_each(|address| cuda.free(address))?;
+            Ok(cuda.free_pinned(self.host)?)
         }
-        cuda.free_pinned(self.host)
     }
 }
 

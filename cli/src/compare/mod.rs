@@ -21,7 +21,7 @@ use crate::bench::{
 use crate::output;
 use contest::{How, Sides, Timed, Way, contest};
 use copies::CopyRow;
-use cuda::Cuda;
+use libcuda::Cuda;
 use report::{Bar, Bytes, Report, Row, Table};
 use rival::Rival;
 pub(crate) use start_up::StartUp;
@@ -117,7 +117,7 @@ impl Compare {
                 eprintln!(
                     "doorbell: there is no CUDA driver to compare with ({why}): measuring this crate alone"
                 );
-                (None, Err(why))
+                (None, Err(why.to_string()))
             }
         };
         if let Some(cuda) = &cuda {

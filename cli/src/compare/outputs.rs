@@ -2,7 +2,9 @@
 
 use doorbell::{Buffer, Commands, Launch, Memory, Module, args};
 
-use super::cuda::{Address, Cuda};
+use libcuda::{Address, Cuda};
+
+use super::cuda::{launch, module};
 use crate::bench::{Direct, Outcome, SOON, Stop};
 
 /// Elements; not a whole number of blocks.
@@ -54,23 +56,25 @@ fn through_us(direct: &mut Direct, inputs: &[Vec<f32>; 2]) -> Outcome<Vec<f32>> 
 }
 
 fn through_cuda(direct: &Direct, cuda: &Cuda, inputs: &[Vec<f32>; 2]) -> Outcome<Vec<f32>> {
-    let add = cuda.function(cuda.module(direct.cubins.vector)?, "vector_add")?;
-    let sum = cuda.function(cuda.module(direct.cubins.reduce)?, "sum_shuffle")?;
+    let add = cuda.function(module(cuda, direct.cubins.vector)?, "vector_add")?;
+    let sum = cuda.function(module(cuda, direct.cubins.reduce)?, "sum_shuffle")?;
     let to = |bytes: &[f32]| -> Outcome<Address> {
-        let address = cuda.alloc(size_of_val(bytes))?;
-        cuda.copy(address, bytes.as_ptr() as Address, size_of_val(bytes))?;
+        let address = cuda.alloc(size_of_val(bytes) as u64)?;
+        // SAFETY: both have as many bytes, and nothing runs.
+        unsafe { cuda.copy(address, bytes.as_ptr() as Address, size_of_val(bytes)) }?;
         Ok(address)
     };
     let (a, b) = (to(&inputs[0])?, to(&inputs[1])?);
     let mut result = vec![0f32; N + blocks() as usize];
     let out = to(&result)?;
     let sums = out + (N * size_of::<f32>()) as Address;
-    cuda.launch(add, blocks(), BLOCK, &mut [out, a, b, N as u64])?;
-    cuda.launch(sum, blocks(), BLOCK, &mut [sums, out, N as u64])?;
+    launch(cuda, add, blocks(), BLOCK, &mut [out, a, b, N as u64])?;
+    launch(cuda, sum, blocks(), BLOCK, &mut [sums, out, N as u64])?;
     cuda.synchronize()?;
-    cuda.copy(result.as_mut_ptr() as Address, out, size_of_val(&result[..]))?;
-    for address in [a, b, out] {
-        cuda.free(address)?;
+    // SAFETY: both have as many bytes, and the kernels have ended; then nothing uses the memory.
+    unsafe {
+        cuda.copy(result.as_mut_ptr() as Address, out, size_of_val(&result[..]))?;
+        [a, b, out].into_iter().try_for_each(|address| cuda.free(address))?;
     }
     Ok(result)
 }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use super::cuda::{Address, Cuda, Event, Function, Graph, Pinned};
+use libcuda::{Address, Cuda, Event, Function, Graph, Pinned};
+
+use super::cuda::{launch, launch_as, module};
 use crate::bench::{
     BLOCK, CHAIN, Cubins, EARLY, ELEMENTS, Outcome, SOON, Sample, Stop, below, expect,
 };
@@ -38,15 +40,14 @@ struct Moving {
 impl Moving {
     fn new(cuda: &Cuda, kernel: Function, early: bool) -> Outcome<Moving> {
         const ELEMENT: u32 = size_of::<u32>() as u32;
-        let elements = cuda.alloc((ELEMENTS * ELEMENT) as usize)?;
+        let elements = cuda.alloc((ELEMENTS * ELEMENT).into())?;
         let last = elements + Address::from((ELEMENTS - 1) * ELEMENT);
-        let launch = if early { Cuda::launch_early } else { Cuda::launch };
         let graph = cuda.graph(|| {
             (0..CHAIN).try_for_each(|i| {
                 let below = below(i);
                 let part = last - Address::from(below * ELEMENT);
                 let args = &mut [part, part, (below + 1).into()];
-                launch(cuda, kernel, below / BLOCK + 1, BLOCK, args)
+                launch_as(early, cuda, kernel, below / BLOCK + 1, BLOCK, args)
             })
         })?;
         Ok(Moving { graph, last, counted: 0 })
@@ -55,27 +56,25 @@ impl Moving {
 
 impl Rival {
     pub(crate) fn new(cuda: Cuda, cubins: &Cubins) -> Outcome<Rival> {
-        let module = cuda.module(cubins.word)?;
+        let module = module(&cuda, cubins.word)?;
         let empty = cuda.function(module, "empty")?;
         let increment = cuda.function(module, "increment")?;
         let write_word = cuda.function(module, "write_word")?;
         let (flag, back) = (cuda.pinned(4)?, cuda.pinned(4)?);
         let word = cuda.alloc(4)?;
-        let raise = || cuda.launch(write_word, 1, 1, &mut [flag.gpu, 1]);
-        let increments = || (0..CHAIN).try_for_each(|_| cuda.launch(increment, 1, 1, &mut [word]));
-        let one = cuda.graph(|| cuda.launch(empty, 1, 1, &mut []))?;
+        let raise = || launch(&cuda, write_word, 1, 1, &mut [flag.gpu, 1]);
+        let increments =
+            || (0..CHAIN).try_for_each(|_| launch(&cuda, increment, 1, 1, &mut [word]));
+        let one = cuda.graph(|| launch(&cuda, empty, 1, 1, &mut []))?;
         let one_flagged = cuda.graph(raise)?;
         let chain = cuda.graph(increments)?;
-        let chain_flagged = cuda.graph(|| {
-            increments()?;
-            raise()
-        })?;
+        let chain_flagged = cuda.graph(|| increments().and_then(|()| raise()))?;
         let (began, ended) = (cuda.event()?, cuda.event()?);
-        let add_one = cuda.function(cuda.module(cubins.vector)?, "add_one")?;
+        let add_one = cuda.function(super::cuda::module(&cuda, cubins.vector)?, "add_one")?;
         let moving = Moving::new(&cuda, add_one, false)?;
         let early = match cubins.early {
             Some(cubin) => {
-                let module = cuda.module(cubin)?;
+                let module = super::cuda::module(&cuda, cubin)?;
                 let chain = |name| Moving::new(&cuda, cuda.function(module, name)?, true);
                 Some([chain(EARLY[0])?, chain(EARLY[1])?])
             }
@@ -111,7 +110,7 @@ impl Rival {
 
     /// Sends, and looks at the host word until the GPU has written it.
     fn polled(&self, send: impl FnOnce(&Cuda) -> Outcome<()>) -> Outcome<Sample> {
-        let flag = self.flag.cpu;
+        let flag = self.flag.cpu.cast::<u32>();
         // SAFETY: the word lives as long as the rival, and nobody holds a reference to it.
         unsafe { flag.write_volatile(0) };
         let start = Instant::now();
@@ -128,32 +127,32 @@ impl Rival {
 
     /// An empty kernel, launched into a stream.
     pub(crate) fn launch(&mut self) -> Outcome<Sample> {
-        self.synchronised(|cuda| cuda.launch(self.empty, 1, 1, &mut []))
+        self.synchronised(|cuda| launch(cuda, self.empty, 1, 1, &mut []))
     }
 
     /// A kernel that writes a word, launched into a stream.
     pub(crate) fn launch_polled(&mut self) -> Outcome<Sample> {
-        self.polled(|cuda| cuda.launch(self.write_word, 1, 1, &mut [self.flag.gpu, 1]))
+        self.polled(|cuda| launch(cuda, self.write_word, 1, 1, &mut [self.flag.gpu, 1]))
     }
 
     /// A graph of an empty kernel.
     pub(crate) fn graph(&mut self) -> Outcome<Sample> {
-        self.synchronised(|cuda| cuda.launch_graph(self.one))
+        self.synchronised(|cuda| Ok(cuda.launch_graph(self.one)?))
     }
 
     /// A graph of a kernel that writes a word.
     pub(crate) fn graph_polled(&mut self) -> Outcome<Sample> {
-        self.polled(|cuda| cuda.launch_graph(self.one_flagged))
+        self.polled(|cuda| Ok(cuda.launch_graph(self.one_flagged)?))
     }
 
     pub(crate) fn chain(&mut self) -> Outcome<Sample> {
-        let sample = self.synchronised(|cuda| cuda.launch_graph(self.chain))?;
+        let sample = self.synchronised(|cuda| Ok(cuda.launch_graph(self.chain)?))?;
         self.check()?;
         Ok(sample)
     }
 
     pub(crate) fn chain_polled(&mut self) -> Outcome<Sample> {
-        let sample = self.polled(|cuda| cuda.launch_graph(self.chain_flagged))?;
+        let sample = self.polled(|cuda| Ok(cuda.launch_graph(self.chain_flagged)?))?;
         self.cuda.synchronize()?;
         self.check()?;
         Ok(sample)
@@ -171,7 +170,7 @@ impl Rival {
         let sample = self.synchronised(|cuda| {
             cuda.record(self.began)?;
             cuda.launch_graph(graph)?;
-            cuda.record(self.ended)
+            Ok(cuda.record(self.ended)?)
         })?;
         let ns = self.cuda.elapsed_ns(self.began, self.ended)?;
         Ok(Sample { gpu: Some(Duration::from_nanos(ns as u64)), ..sample })
@@ -213,8 +212,12 @@ impl Rival {
     }
 
     fn expect(&self, word: Address, counted: u32) -> Outcome<()> {
-        self.cuda.copy(self.back.gpu, word, 4)?;
-        // SAFETY: the copy is done, and nobody holds a reference to the word.
-        expect("the CUDA driver", unsafe { self.back.cpu.read_volatile() }, counted)
+        // SAFETY: both are words of the rival's own, and everything that was sent has ended; then the
+        // copy is done, and nobody holds a reference to the word.
+        let found = unsafe {
+            self.cuda.copy(self.back.gpu, word, 4)?;
+            self.back.cpu.cast::<u32>().read_volatile()
+        };
+        expect("the CUDA driver", found, counted)
     }
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use clap::{Args, ValueEnum};
 use doorbell::{Commands, Device, Launch, Memory, Module, args};
 
-use super::cuda::Cuda;
+use libcuda::Cuda;
+
+use super::cuda::{launch, module};
 use crate::bench::{Cubins, Outcome, SOON, Stop, open, status};
 
 /// The process that is measured.
@@ -48,13 +50,16 @@ fn direct() -> Outcome<()> {
 
 fn cuda() -> Outcome<()> {
     let cuda = Cuda::open(None)?;
-    let module = cuda.module(Cubins::for_sm(cuda.sm()?).word)?;
+    let module = module(&cuda, Cubins::for_sm(cuda.sm).word)?;
     let kernel = cuda.function(module, "write_word")?;
     let word = cuda.pinned(4)?;
-    cuda.launch(kernel, 1, 1, &mut [word.gpu, WANTED.into()])?;
+    launch(&cuda, kernel, 1, 1, &mut [word.gpu, WANTED.into()])?;
     cuda.synchronize()?;
     // SAFETY: the kernel has ended, and nobody holds a reference to the word.
-    report(unsafe { word.cpu.read_volatile() })
+    let result = unsafe { word.cpu.cast::<u32>().read_volatile() };
+    // The process's end gives everything back sooner than one call after the other.
+    std::mem::forget(cuda);
+    report(result)
 }
 
 fn report(word: u32) -> Outcome<()> {

@@ -5,8 +5,9 @@ use std::ffi::c_void;
 use std::fmt;
 use std::sync::atomic::{Ordering, fence};
 
+use libcuda::{Address, Function, Geometry, Graph, Module, Pinned};
+
 use super::arguments::{Argument, arguments};
-use super::libcuda::{self, Address, Function, Geometry, Graph, Module, Pinned};
 use super::{Backend, Error, Mib, Result, Span, Via, cubins, too_little};
 use crate::plan::{BufferId, Limits, Machine, Place, Plan, Step};
 
@@ -53,7 +54,7 @@ impl Cuda {
     pub fn open(via: Via) -> Result<Cuda> {
         Ok(Cuda {
             via,
-            driver: libcuda::Cuda::open()?,
+            driver: libcuda::Cuda::open(None)?,
             buffers: Vec::new(),
             modules: HashMap::new(),
             functions: HashMap::new(),
@@ -71,7 +72,9 @@ impl Cuda {
         let module = match self.modules.get(step.module) {
             Some(module) => *module,
             None => {
-                let module = self.driver.module(cubins::cubin(step.module, self.driver.sm)?)?;
+                let cubin = cubins::cubin(step.module, self.driver.sm)?;
+                // SAFETY: the cubins inside this program are whole.
+                let module = unsafe { self.driver.module(cubin) }?;
                 self.modules.insert(step.module, module);
                 module
             }
@@ -105,7 +108,7 @@ impl Prepared {
     #[inline]
     fn launch(&mut self, driver: &libcuda::Cuda) -> Result<()> {
         // SAFETY: a plan's arguments are those of its kernels, which keep to the plan's buffers.
-        unsafe { driver.launch(self.function, &self.geometry, &mut self.pointers) }
+        Ok(unsafe { driver.launch(self.function, &self.geometry, &mut self.pointers) }?)
     }
 }
 
@@ -139,10 +142,11 @@ impl Backend for Cuda {
 
     fn write(&mut self, buffer: BufferId, at: u64, bytes: &[u8]) -> Result<()> {
         match self.buffers[buffer.0 as usize] {
-            Held::Gpu(address) => self.driver.upload(address + at, bytes),
+            // SAFETY: the caller keeps to the buffer's bytes, and nothing runs.
+            Held::Gpu(address) => Ok(unsafe { self.driver.upload(address + at, bytes) }?),
             Held::Shared(pinned) => {
                 for (i, byte) in bytes.iter().enumerate() {
-                    // SAFETY: the caller keeps to the buffer's bytes, and nothing runs.
+                    // SAFETY: as above.
                     unsafe { pinned.cpu.add(at as usize + i).write_volatile(*byte) };
                 }
                 Ok(())
@@ -157,7 +161,8 @@ impl Backend for Cuda {
 
     fn read(&mut self, buffer: BufferId, at: u64, bytes: &mut [u8]) -> Result<()> {
         match self.buffers[buffer.0 as usize] {
-            Held::Gpu(address) => self.driver.download(bytes, address + at),
+            // SAFETY: as in `write`.
+            Held::Gpu(address) => Ok(unsafe { self.driver.download(bytes, address + at) }?),
             Held::Shared(pinned) => {
                 for (i, byte) in bytes.iter_mut().enumerate() {
                     // SAFETY: as in `write`.
@@ -195,13 +200,13 @@ impl Backend for Cuda {
 
     fn ring(&mut self) -> Result<()> {
         match self.graph {
-            Some(graph) => self.driver.launch_graph(graph),
+            Some(graph) => Ok(self.driver.launch_graph(graph)?),
             None => launch_all(&self.driver, &mut self.launches, self.repeats),
         }
     }
 
     fn is_idle(&mut self) -> Result<bool> {
-        self.driver.is_idle()
+        Ok(self.driver.is_idle()?)
     }
 
     fn profile(&mut self, _steps: &[Step]) -> Result<Vec<Span>> {

@@ -11,8 +11,6 @@ mod cuda;
 mod decode;
 mod direct;
 mod interrupt;
-#[path = "../../../../libcuda/src/lib.rs"]
-mod libcuda;
 mod load;
 
 mod staging;
@@ -88,14 +86,9 @@ pub enum Error {
     /// The direct way to the GPU failed.
     #[error(transparent)]
     Device(#[from] doorbell::Error),
-    /// A call of the CUDA driver's failed.
-    #[error("{call} failed with {name}")]
-    Cuda {
-        /// The call.
-        call: &'static str,
-        /// The driver's name for the result.
-        name: String,
-    },
+    /// The CUDA driver failed, or is not there.
+    #[error(transparent)]
+    Cuda(#[from] libcuda::Error),
     /// This way to the GPU does not exist here.
     #[error("{0}")]
     Unavailable(String),
