@@ -14,6 +14,7 @@ use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use clap::Args;
+use libcuda::Cuda;
 
 use crate::bench::{
     self, CHAIN, Direct, Histogram, Interrupt, Machine, Outcome, Stop, Summary, progress,
@@ -21,7 +22,6 @@ use crate::bench::{
 use crate::output;
 use contest::{How, Sides, Timed, Way, contest};
 use copies::CopyRow;
-use libcuda::Cuda;
 use report::{Bar, Bytes, Report, Row, Table};
 use rival::Rival;
 pub(crate) use start_up::StartUp;

@@ -8,6 +8,7 @@
 //! typed instruction), `meaning` (what an instruction computes, one pure function each) and `exec`
 //! (warps, divergence, memory, barriers, faults).
 
+pub mod alone;
 mod decode;
 mod disasm;
 mod exec;

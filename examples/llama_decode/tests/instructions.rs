@@ -4,13 +4,12 @@
 //! cost, all that is done for each included, and not what is done once. `cargo test -p llama_decode --test
 //! instructions -- --nocapture` prints the counts, and predicts from them and from the bytes what an Orin can do.
 
-use std::cell::Cell;
 use std::sync::Mutex;
 
 use doorbell::cubin::{Content, Cubin};
 use emulator::sm::{
     Access, Arch, Block, GlobalMemory, Launch, MemoryFault, Order, Outcome, Program, Scope, Span,
-    Verb, Watch, Who,
+    Verb, Watch, Who, alone,
 };
 use llama_decode::quant::Format;
 use llama_decode::repack;
@@ -21,18 +20,13 @@ const MATRIX: u64 = 0x20000;
 
 /// Memory full of zeros, which remembers how wide the loads of the matrix were.
 struct Memory {
-    words: Box<[Cell<u128>]>,
+    zeros: alone::Memory,
     narrow: Mutex<Vec<u32>>,
 }
 
 impl GlobalMemory for Memory {
     fn span(&self, address: u64) -> Result<Span<'_>, MemoryFault> {
-        let bytes = self.words.len() as u64 * 16;
-        match address.wrapping_sub(BASE) < bytes {
-            // SAFETY: the words live as long as this and are reached through spans only, by one thread.
-            true => Ok(unsafe { Span::new(BASE, self.words.as_ptr() as *mut u8, bytes, true) }),
-            false => Err(MemoryFault::Unmapped),
-        }
+        self.zeros.span(address)
     }
 
     fn watch(&self) -> Option<&dyn Watch> {
@@ -83,24 +77,8 @@ fn instructions(kernel: &str, format: Format, tiles: u32) -> u64 {
 
     let matrix = tiles as usize * repack::tile_bytes(format, COLUMNS);
     let size = MATRIX as usize + matrix;
-    let memory =
-        Memory { words: vec![Cell::new(0); size.div_ceil(16)].into(), narrow: Mutex::default() };
-    let launch = Launch {
-        grid: [1; 3],
-        block: [32, 1, 1],
-        index: [0; 3],
-        entry: program.base(),
-        registers: kernel.registers,
-        barriers: 16,
-        shared_size: 32 << 10,
-        local_low: 0,
-        local_high: 0x1000,
-        shared_window: 0x7f00_0000_0000,
-        local_window: 0x7e00_0000_0000,
-        banks: &banks,
-        sm: 0,
-        time_ns: 0,
-    };
+    let memory = Memory { zeros: alone::Memory::new(BASE, size), narrow: Mutex::default() };
+    let launch = Launch { registers: kernel.registers, ..alone::launch(&program, 32, &banks) };
     let mut block = Block::new(&program, launch, Order::Plain);
     let outcome = block.run(&memory, u64::MAX);
     assert_eq!(outcome, Outcome::Done, "{}", kernel.name);

@@ -15,10 +15,8 @@ pub use close::distance;
 pub use golden::{Answer, answers, close};
 
 use super::table::{Kind, Numbers};
-use super::{Arch, Block, Decoded, Fault, GlobalMemory, Launch, MemoryFault, Order, Outcome};
-use super::{Program, Span, decode};
+use super::{Arch, Block, Decoded, Fault, Launch, Order, Outcome, Program, alone, decode};
 use inputs::Class;
-use std::cell::Cell;
 
 /// Threads of the one block of a launch.
 pub const THREADS: usize = 256;
@@ -108,29 +106,20 @@ impl Check {
         let inputs = self.inputs(round);
         let out = INPUTS + (inputs.len() as u64 * 4).next_multiple_of(256);
         let words = (out - INPUTS) as usize / 4 + THREADS * OUTPUTS;
-        let memory = Words::new(inputs, words);
+        let memory = alone::Memory::new(INPUTS, 4 * words);
+        memory.fill(inputs);
         let bank = self.bank(out, round);
         let banks: [&[u8]; 1] = [&bank];
         let program = Program::new(arch, self.name(), 0x1_0000_0000, &self.code());
         let launch = Launch {
-            grid: [1; 3],
-            block: [THREADS as u32, 1, 1],
-            index: [0; 3],
-            entry: program.base(),
             registers: REGISTERS,
             barriers: 1,
             shared_size: SHARED + body::shared_start(arch),
-            local_low: 0,
-            local_high: 0x1000,
-            shared_window: 0x7f00_0000_0000,
-            local_window: 0x7e00_0000_0000,
-            banks: &banks,
-            sm: 0,
-            time_ns: 0,
+            ..alone::launch(&program, THREADS as u32, &banks)
         };
         match Block::new(&program, launch, Order::Plain).run(&memory, 1 << 20) {
             Outcome::Fault(fault) => Err(fault),
-            _ => Ok(memory.from((out - INPUTS) as usize / 4)),
+            _ => Ok(memory.words((out - INPUTS) as usize / 4)),
         }
     }
 
@@ -175,35 +164,3 @@ pub fn checks(arch: Arch) -> Vec<Check> {
 }
 
 const INPUTS: u64 = 0x7_0000_0000;
-
-/// The memory of one run. An element is as large as its alignment has to be.
-struct Words {
-    rows: Box<[Cell<u128>]>,
-}
-
-impl Words {
-    fn new(inputs: &[u32], count: usize) -> Words {
-        let mut rows = vec![0; count.div_ceil(4)];
-        for (at, word) in inputs.iter().enumerate() {
-            rows[at / 4] |= u128::from(*word) << (32 * (at % 4));
-        }
-        Words { rows: rows.into_iter().map(Cell::new).collect() }
-    }
-
-    /// The words from a multiple of four on.
-    fn from(&self, at: usize) -> Vec<u32> {
-        let rows = self.rows[at / 4..].iter().map(Cell::get);
-        rows.flat_map(|row| (0..4).map(move |n| (row >> (32 * n)) as u32)).collect()
-    }
-}
-
-impl GlobalMemory for Words {
-    fn span(&self, address: u64) -> Result<Span<'_>, MemoryFault> {
-        let len = self.rows.len() as u64 * 16;
-        match address.wrapping_sub(INPUTS) < len {
-            // SAFETY: the rows live as long as `self` and are cells, used by this thread alone.
-            true => Ok(unsafe { Span::new(INPUTS, self.rows.as_ptr() as *mut u8, len, true) }),
-            false => Err(MemoryFault::Unmapped),
-        }
-    }
-}
