@@ -249,8 +249,8 @@ pub fn cubins_of_other_gpus(device: &Device) -> Result<()> {
     let mut queue = device.compute_queue()?;
     let kernel = Module::load(device, &older)?.kernel("add_one")?;
     let words = device.alloc_in::<u32>(Memory::Host, 2)?;
-    // SAFETY: the kernel reads one word and writes another.
     let args = args![words.slice(1..2)?, words.slice(0..1)?, 1u32];
+    // SAFETY: the kernel reads one word and writes another.
     unsafe { queue.exec(&kernel, &Launch::new(1, 32), &args)? };
     queue.submit()?.wait(SOON)?;
     assert_eq!(words.to_vec()?, [0, 1]);
