@@ -6,15 +6,21 @@
 //!
 //! ```
 //! use hw_defs::decode::Bindings;
-//! use hw_defs::semaphore::{self, RELEASE};
 //! use hw_defs::{c7c0, c76f, push};
 //!
-//! let mut words = vec![
+//! let release = c76f::SEM_EXECUTE_OPERATION.set(c76f::SEM_EXECUTE_OPERATION_RELEASE)
+//!     | c76f::SEM_EXECUTE_PAYLOAD_SIZE.set(c76f::SEM_EXECUTE_PAYLOAD_SIZE_64BIT);
+//! let words = [
 //!     push::inc(1, c76f::SET_OBJECT, 1),
 //!     c7c0::AMPERE_COMPUTE_B,
 //!     push::immd(1, c7c0::INVALIDATE_SHADER_CACHES, c7c0::INVALIDATE_SHADER_CACHES_DATA.set(1)),
+//!     push::inc(0, c76f::SEM_ADDR_LO, 5),
+//!     0xffa0_0000,
+//!     0xff,
+//!     42,
+//!     0,
+//!     release,
 //! ];
-//! words.extend(semaphore::operation(0, 0xff_ffa0_0000, 42, RELEASE));
 //! assert_eq!(
 //!     Bindings::new(&c76f::CLASS).text(&words).to_string(),
 //!     "  1  c76f SET_OBJECT  NVCLASS=0xc7c0 (0x0000c7c0)\n\
@@ -57,7 +63,6 @@ pub mod decode;
 pub mod gpfifo;
 pub mod push;
 pub mod qmd;
-pub mod semaphore;
 pub mod userd;
 pub mod usermode;
 

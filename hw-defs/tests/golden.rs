@@ -9,7 +9,6 @@ use std::path::Path;
 use hw_defs::decode::Bindings;
 use hw_defs::gpfifo::{self, Entry, Level, Sync};
 use hw_defs::qmd::{v03_00, v04_00};
-use hw_defs::semaphore::{self, ACQUIRE, RELEASE, TIMESTAMP, WFI};
 use hw_defs::{c7b5, c7c0, c8b5, c76f, c86f, cbc0, push};
 
 #[track_caller]
@@ -52,7 +51,7 @@ fn orin_launch() {
         0xff,
         push::immd(1, c7c0::INVALIDATE_SKED_CACHES, 0),
     ];
-    words.extend(semaphore::operation(0, 0xff_ffa0_0010, 41, ACQUIRE));
+    words.extend([push::inc(0, c76f::SEM_ADDR_LO, 5), 0xffa0_0010, 0xff, 41, 0, 0x0100_1003]);
     words.extend([
         push::inc(1, c7c0::SEND_PCAS_A, 1),
         0xffff_a020,
@@ -62,7 +61,7 @@ fn orin_launch() {
             | c7c0::INVALIDATE_SHADER_CACHES_NO_WFI_GLOBAL_DATA.mask()
             | c7c0::INVALIDATE_SHADER_CACHES_NO_WFI_CONSTANT.mask(),
     ]);
-    words.extend(semaphore::operation(0, 0xff_ffa0_0010, 42, RELEASE | WFI | TIMESTAMP));
+    words.extend([push::inc(0, c76f::SEM_ADDR_LO, 5), 0xffa0_0010, 0xff, 42, 0, 0x0310_0001]);
     words.push(push::immd(0, c76f::NON_STALL_INTERRUPT, 0));
     golden("orin_launch.txt", &Bindings::new(&c76f::CLASS).text(&words).to_string());
 }

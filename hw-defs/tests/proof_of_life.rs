@@ -1,17 +1,17 @@
 //! The first submission that was seen to work on an Orin: six words that release a 64-bit semaphore
 //! with a timestamp once the engine is idle.
 
+use hw_defs::c76f::*;
 use hw_defs::gpfifo::{Entry, Level, Sync};
-use hw_defs::semaphore::{self, RELEASE, TIMESTAMP, WFI};
+use hw_defs::push;
 
 #[test]
 fn pushbuffer() {
-    let words =
-        semaphore::operation(0, 0xff_ffa0_0000, 0x00de_adbe_ef42, RELEASE | WFI | TIMESTAMP);
-    assert_eq!(
-        words,
-        [0x2005_0017, 0xffa0_0000, 0x0000_00ff, 0xadbe_ef42, 0x0000_00de, 0x0310_0001]
-    );
+    let execute = SEM_EXECUTE_OPERATION.set(SEM_EXECUTE_OPERATION_RELEASE)
+        | SEM_EXECUTE_RELEASE_WFI.set(SEM_EXECUTE_RELEASE_WFI_EN)
+        | SEM_EXECUTE_PAYLOAD_SIZE.set(SEM_EXECUTE_PAYLOAD_SIZE_64BIT)
+        | SEM_EXECUTE_RELEASE_TIMESTAMP.set(SEM_EXECUTE_RELEASE_TIMESTAMP_EN);
+    assert_eq!([push::inc(0, SEM_ADDR_LO, 5), execute], [0x2005_0017, 0x0310_0001]);
 }
 
 #[test]

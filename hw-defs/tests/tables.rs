@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use hw_defs::class::{self, CLASSES};
-use hw_defs::qmd::{self, QmdField};
+use hw_defs::qmd;
 use hw_defs::{Field, Method, Value, gpfifo, push, userd};
 
 const METHODS: &str = include_str!("data/methods.tsv");
@@ -191,7 +191,7 @@ fn formats() {
 
 #[test]
 fn qmd_fields() {
-    let layouts = [&qmd::v03_00::LAYOUT, &qmd::v04_00::LAYOUT, &qmd::v05_00::LAYOUT];
+    let layouts = [&qmd::v03_00::LAYOUT, &qmd::v04_00::LAYOUT];
     let mut declared = BTreeMap::new();
     for layout in layouts {
         for field in layout.fields().filter(|field| matches!(field.index, None | Some(0))) {
@@ -213,7 +213,7 @@ fn qmd_fields() {
         .map(|[version, name, hi, lo, values, stride, count]| {
             let array = match (stride, count) {
                 ("", "") => "".to_string(),
-                // Not published: what version 5.0 has room for.
+                // Not published: as many as later versions have room for.
                 (stride, "") => format!("{stride} 8"),
                 (stride, count) => format!("{stride} {count}"),
             };
@@ -223,20 +223,14 @@ fn qmd_fields() {
     compare(&declared, &table);
 }
 
-/// Version 5.0 names its dependents twice; nothing else shares bits.
 #[test]
 fn qmd_fields_do_not_overlap() {
-    let alias = |a: &QmdField, b: &QmdField| {
-        let plain = |field: &QmdField| field.to_string().replace(['0', '1', '(', ')'], "");
-        plain(a) == plain(b) && (a.hi, a.lo) == (b.hi, b.lo)
-    };
-    for layout in [&qmd::v03_00::LAYOUT, &qmd::v04_00::LAYOUT, &qmd::v05_00::LAYOUT] {
+    for layout in [&qmd::v03_00::LAYOUT, &qmd::v04_00::LAYOUT] {
         let mut fields: Vec<_> = layout.fields().collect();
         fields.sort_by_key(|field| field.lo);
         for pair in fields.windows(2) {
             let apart = pair[0].hi < pair[1].lo;
-            let allowed = layout.version == "V05_00" && alias(&pair[0], &pair[1]);
-            assert!(apart || allowed, "{}: {} and {}", layout.version, pair[0], pair[1]);
+            assert!(apart, "{}: {} and {}", layout.version, pair[0], pair[1]);
         }
     }
 }

@@ -97,6 +97,8 @@ static MODULES: &[declare::Module] = &[
     nvgpu::address_space::MODULE,
     nvgpu::channel::MODULE,
     nvgpu::ctrl::MODULE,
+    nvgpu::ctrl::board::MODULE,
+    nvgpu::ctrl::characteristics::MODULE,
     nvgpu::event::MODULE,
     nvgpu::tsg::MODULE,
     nvmap::MODULE,

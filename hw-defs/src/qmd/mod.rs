@@ -328,4 +328,3 @@ macro_rules! qmd {
 
 pub mod v03_00;
 pub mod v04_00;
-pub mod v05_00;
