@@ -100,7 +100,8 @@ fn decode(options: &Options, started: Instant) -> Result<Ending> {
         eprintln!("{} on {}, via {via}", about.model, decoder.describe());
     }
     let ends = tokenizer.as_ref().map_or(&[][..], Tokenizer::ends);
-    let settings = Settings { options, sampling, ends, interrupt: &interrupt };
+    let per_ring = pace.per_ring;
+    let settings = Settings { options, sampling, per_ring, ends, interrupt: &interrupt };
     match &prompt {
         Prompt::Chat => {
             let tokenizer = tokenizer.as_ref().expect("checked with the prompt");
@@ -116,7 +117,7 @@ fn decode(options: &Options, started: Instant) -> Result<Ending> {
                 print_json(&answer)?;
                 Ok(answer.ending)
             } else {
-                eprintln!("{}", answer.speed(pace.per_ring, ready));
+                eprintln!("{}", answer.speed(per_ring, ready));
                 Ok(answer.ending)
             }
         }
@@ -183,6 +184,7 @@ fn read(path: &Path) -> Result<String> {
 struct Settings<'a> {
     options: &'a Options,
     sampling: Sampling,
+    per_ring: u32,
     ends: &'a [u32],
     interrupt: &'a Interrupt,
 }
@@ -198,7 +200,7 @@ impl Settings<'_> {
     ) -> Result<Answer> {
         let text = &self.options.text;
         let out = io::stdout();
-        let mut status = Status::new(text.json || out.is_terminal());
+        let mut status = Status::new(!text.json);
         let mut stream = tokenizer.map(Stream::new);
         let mut said = String::new();
         let mut print = |piece: &str| {
@@ -256,11 +258,11 @@ fn talk(mut chat: Chat, decoder: &mut Decoder, settings: &Settings) -> Result<En
         }
         let prompt = chat.ask(line)?;
         let answer = settings.answer(decoder, Some(chat.tokenizer()), &prompt, "")?;
-        eprintln!(
-            "[{}]",
-            answer
-                .speed(settings.options.dispatch.tokens_per_doorbell.unwrap_or(1), Duration::ZERO)
-        );
+        if settings.options.text.json {
+            print_json(&answer)?;
+        } else {
+            eprintln!("[{}]", answer.speed(settings.per_ring, Duration::ZERO));
+        }
         chat.answered(answer.text);
         settings.interrupt.clear();
     }

@@ -65,7 +65,7 @@ pub struct TextOptions {
     /// Tokens that prompt and text can have together [default: what the model allows, at most 4096]
     #[arg(long, value_name = "N", allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub context: Option<u32>,
-    /// Print one JSON object instead of the text
+    /// Print a JSON object instead of the text; in a chat one for each answer
     #[arg(long)]
     pub json: bool,
 }

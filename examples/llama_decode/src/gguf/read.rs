@@ -188,7 +188,7 @@ fn tensor(cursor: &mut Cursor<'_>, index: u64) -> Result<Info> {
     };
     // The data's start is added when it is known.
     let Some(start) = usize::try_from(offset).ok().filter(|&n| n <= cursor.file.len()) else {
-        return bad(format!("tensor {name:?} lies outside the file"));
+        return bad(format!("tensor {name:?} lies outside the file: is the download complete?"));
     };
     let dims = dims.iter().map(|&n| n as usize).collect();
     Ok(Info { name: name.to_owned(), dims, format, bytes: start..start + bytes })

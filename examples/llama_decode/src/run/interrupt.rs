@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use signal_hook::consts::{SIGINT, SIGTERM};
 
 use super::{Error, Result};
+use crate::status;
 
 /// What shells give programs that Ctrl-C ended.
 pub const INTERRUPTED: u8 = 130;
@@ -27,7 +28,18 @@ impl Interrupt {
         let interrupt = Interrupt::never();
         for signal in [SIGINT, SIGTERM] {
             let seen = || interrupt.seen.clone();
-            signal_hook::flag::register_conditional_shutdown(signal, INTERRUPTED.into(), seen())
+            let again = seen();
+            let give_back = move || {
+                if again.load(Ordering::Relaxed) {
+                    status::give_back();
+                }
+            };
+            // SAFETY: it looks at two flags and writes some bytes.
+            unsafe { signal_hook::low_level::register(signal, give_back) }
+                .and_then(|_| {
+                    let status = INTERRUPTED.into();
+                    signal_hook::flag::register_conditional_shutdown(signal, status, seen())
+                })
                 .and_then(|_| signal_hook::flag::register(signal, seen()))
                 .map_err(|error| Error::request(format!("cannot watch for Ctrl-C: {error}")))?;
         }
