@@ -29,11 +29,12 @@
 //! | killed at random moments, set-up included | `tests/killed.rs` |
 //! | replays overlap | `order::replays_overlap`, `more_replays_than_instances` |
 //! | the GPU itself writes what is read next | `order::engine_updates_what_a_queue_waits_for`, `launches::kernels_read_what_engines_wrote` |
-//! | two processes | `tests/killed.rs`, `doorbell compare` beside CUDA; priorities are left out: the crate has none |
+//! | two processes | `tests/killed.rs`, `doorbell compare` beside CUDA; several devices of one: all of `devices`; priorities are left out: the crate has none |
 //! | nothing is mapped inside the windows | `limits::windows_are_never_handed_out` |
 //! | random operations against an oracle | `random::operations_agree_with_a_sequential_oracle` |
 
 mod copies;
+mod devices;
 mod faults;
 mod kernels;
 mod launches;
@@ -164,6 +165,9 @@ cases! {
         one_bad_thread_is_enough
         a_dead_queue_concerns_only_those_that_depend_on_it
         a_kernel_that_never_ends;
+    devices:
+        queues_come_and_go_beside_one_that_works
+        work_at_the_same_time;
     random:
         operations_agree_with_a_sequential_oracle;
 }

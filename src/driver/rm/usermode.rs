@@ -15,36 +15,59 @@ use crate::error::Result;
 
 const BYTES: u64 = 0x10000;
 
+/// One view of the registers.
+#[derive(Debug)]
+struct Page {
+    mapping: Mapping,
+    _object: Object,
+}
+
+impl Page {
+    fn new(gpu: &Gpu, object: Object) -> Result<Page> {
+        let file = gpu.file()?;
+        gpu.client.map_memory(&gpu.subdevice, &object, BYTES, 0, &file)?;
+        Ok(Page { mapping: file.map(BYTES)?, _object: object })
+    }
+
+    fn register(&self, offset: u64) -> NonNull<u32> {
+        let start = NonNull::new(self.mapping.as_ptr()).expect("mmap never returns null");
+        // SAFETY: the registers that this file names lie inside the page.
+        unsafe { start.byte_add(offset as usize) }.cast()
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct UsermodePage {
-    page: Mapping,
-    _object: Object,
+    registers: Page,
+    /// From Hopper on: the registers once more, behind the window through which the CPU writes video
+    /// memory. There they take stores only.
+    in_window: Option<Page>,
 }
 
 impl UsermodePage {
     pub(crate) fn open(gpu: &Gpu) -> Result<UsermodePage> {
-        let object = match gpu.classes.usermode {
-            Usermode::Hopper => {
-                // The other mapping, which the GPU itself could reach, rings no faster and has no
-                // clock.
-                let mut params = NV_HOPPER_USERMODE_A_PARAMS { bBar1Mapping: 0, bPriv: 0 };
-                gpu.subdevice.child(HOPPER_USERMODE_A, &mut params)?
-            }
-            Usermode::Older(class) => gpu.subdevice.child(class, &mut ())?,
+        let hopper = |in_window: bool| {
+            let mut params =
+                NV_HOPPER_USERMODE_A_PARAMS { bBar1Mapping: in_window.into(), bPriv: 0 };
+            Page::new(gpu, gpu.subdevice.child(HOPPER_USERMODE_A, &mut params)?)
         };
-        let file = gpu.file()?;
-        gpu.client.map_memory(&gpu.subdevice, &object, BYTES, 0, &file)?;
-        Ok(UsermodePage { page: file.map(BYTES)?, _object: object })
+        Ok(match gpu.classes.usermode {
+            Usermode::Hopper => {
+                UsermodePage { registers: hopper(false)?, in_window: Some(hopper(true)?) }
+            }
+            Usermode::Older(class) => UsermodePage {
+                registers: Page::new(gpu, gpu.subdevice.child(class, &mut ())?)?,
+                in_window: None,
+            },
+        })
     }
 
-    fn register(&self, offset: u64) -> NonNull<u32> {
-        let start = NonNull::new(self.page.as_ptr()).expect("mmap never returns null");
-        // SAFETY: the registers that this file names lie inside the page.
-        unsafe { start.byte_add(offset as usize) }.cast()
-    }
-
+    /// Where to ring: behind the window, where there is one. GP_PUT is in video memory, and its store
+    /// must be there before the bell; so both take the same way. On an H200 a bell that does not
+    /// overtakes the store in one of 80 moments in which some process opens or closes a channel. The
+    /// host then finds GP_PUT as it was, and looks again only when the bell rings again.
     pub(crate) fn doorbell(&self) -> NonNull<u32> {
-        self.register(usermode::DOORBELL)
+        self.in_window.as_ref().unwrap_or(&self.registers).register(usermode::DOORBELL)
     }
 
     pub(crate) fn clock(&self) -> Result<ClockPair> {
@@ -56,7 +79,7 @@ impl UsermodePage {
         // SAFETY: both registers lie in the page, which is mapped for as long as it is open;
         // reading them has no effect.
         let [low, high] = [usermode::TIME_0, usermode::TIME_1]
-            .map(|at| move || unsafe { self.register(at).read_volatile() });
+            .map(|at| move || unsafe { self.registers.register(at).read_volatile() });
         loop {
             let above = high();
             // The bus takes the best part of a microsecond for each register, so just one is read

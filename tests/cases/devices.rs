@@ -1,0 +1,87 @@
+//! Several devices at once, as several programs on one GPU are: what one does never holds another up.
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread;
+use std::time::Duration;
+
+use doorbell::{Commands, Device, Launch, Memory, Result, Select, args};
+
+use super::SOON;
+use super::kernels::module;
+
+/// Far more than anything here takes, and far less than for ever.
+const PROMPTLY: Duration = Duration::from_secs(5);
+
+/// Opening and closing a channel makes the driver flush what is on its way to the GPU. A submission of
+/// somebody else's at that moment must not be overlooked.
+pub fn queues_come_and_go_beside_one_that_works(device: &Device) -> Result<()> {
+    const OPENED: u32 = 400;
+    let over = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let others = scope.spawn(|| -> Result<()> {
+            let outcome = (|| {
+                let other = Device::open(Select::Auto)?;
+                for _ in 0..OPENED / 2 {
+                    other.compute_queue()?.submit()?.wait(SOON)?;
+                    drop(other.copy_queue()?);
+                }
+                Ok(())
+            })();
+            over.store(true, Ordering::Relaxed);
+            outcome
+        });
+        let mut queues = [device.compute_queue()?, device.copy_queue()?];
+        while !over.load(Ordering::Relaxed) {
+            for queue in &mut queues {
+                queue.submit()?.wait(PROMPTLY)?;
+                // The moment is found sooner by one who does not always ring at once.
+                thread::sleep(Duration::from_micros(20));
+            }
+        }
+        others.join().expect("it does not panic")
+    })
+}
+
+/// Devices that are opened, used and closed, each by a thread of its own.
+pub fn work_at_the_same_time(_: &Device) -> Result<()> {
+    const THREADS: u32 = 4;
+    const ROUNDS: u32 = 4;
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|thread| scope.spawn(move || (0..ROUNDS).try_for_each(|_| one_life(thread))))
+            .collect();
+        threads.into_iter().try_for_each(|thread| thread.join().expect("it does not panic"))
+    })
+}
+
+/// Opens a device, sends numbers there, through chains of kernels and back, and closes it.
+fn one_life(thread: u32) -> Result<()> {
+    const LEN: usize = 2000;
+    const CHAIN: u32 = 6;
+    let device = Device::open(Select::Auto)?;
+    let kernel = module!(&device, "vector")?.kernel("add_one")?;
+    let (mut queue, mut copies) = (device.compute_queue()?, device.copy_queue()?);
+    let (x, y) = (device.alloc::<u32>(LEN)?, device.alloc::<u32>(LEN)?);
+    let host = device.alloc_in::<u32>(Memory::Host, LEN)?;
+    let launch = Launch::new(LEN.div_ceil(64) as u32, 64);
+    for turn in 0..10 {
+        let first = |i: usize| i as u32 * (turn + 1) + thread;
+        host.write(0, &(0..LEN).map(first).collect::<Vec<_>>())?;
+        copies.copy(&x, &host)?;
+        copies.submit()?.wait(PROMPTLY)?;
+        for _ in 0..CHAIN / 2 {
+            // SAFETY: both buffers have the elements that the kernel reads and writes.
+            unsafe {
+                queue.exec(&kernel, &launch, &args![&y, &x, LEN as u32])?;
+                queue.exec(&kernel, &launch, &args![&x, &y, LEN as u32])?;
+            }
+        }
+        queue.submit()?.wait(PROMPTLY)?;
+        copies.copy(&host, &x)?;
+        copies.submit()?.wait(PROMPTLY)?;
+        let wrong =
+            host.to_vec()?.iter().enumerate().filter(|(i, v)| **v != first(*i) + CHAIN).count();
+        assert_eq!(wrong, 0, "of {LEN} in turn {turn} of thread {thread}");
+    }
+    Ok(())
+}
