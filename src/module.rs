@@ -7,7 +7,7 @@ use std::sync::atomic::Ordering;
 use crate::addr::{GpuRange, GpuVa};
 use crate::cubin::{Content, Cubin, SectionId};
 use crate::device::Device;
-use crate::driver::Memory;
+use crate::driver::{Info, Memory};
 use crate::error::{Error, Result};
 use crate::memory::{Block, Heap, View};
 use crate::qmd::{self, Descriptor, Fields, Shape, Shared};
@@ -54,6 +54,10 @@ pub(crate) struct KernelInner {
     pub(crate) bank0_bytes: u32,
     pub(crate) local_bytes: u32,
     pub(crate) code: GpuRange,
+    /// Where bank 3 lies, if there is one.
+    pub(crate) constants: Option<GpuVa>,
+    /// Of the GPU.
+    pub(crate) multiprocessors: u32,
     registers: u32,
     pub(crate) sm: u32,
     static_shared: u32,
@@ -176,7 +180,7 @@ impl Module {
         let kernels = cubin
             .kernels
             .iter()
-            .map(|kernel| load_kernel(&cubin, kernel, sm, fields, &at, &block))
+            .map(|kernel| load_kernel(&cubin, kernel, info, fields, &at, &block))
             .collect::<Result<Vec<_>>>()?;
         let mut names = heap.names();
         for kernel in &kernels {
@@ -258,7 +262,7 @@ fn image(
 fn load_kernel(
     cubin: &Cubin<'_>,
     kernel: &crate::cubin::Kernel<'_>,
-    sm: u32,
+    info: &Info,
     fields: &'static Fields,
     at: &dyn Fn(SectionId) -> GpuRange,
     block: &Arc<Block>,
@@ -275,7 +279,7 @@ fn load_kernel(
     let shape = Shape {
         program: code.start(),
         code_bytes: code.len(),
-        sm,
+        sm: info.sm,
         registers: kernel.registers,
         barriers: kernel.barriers,
         local_bytes,
@@ -294,8 +298,10 @@ fn load_kernel(
             bank0_bytes: kernel.bank0_size,
             local_bytes,
             code,
+            constants: cubin.constants.map(|id| at(id).start()),
+            multiprocessors: info.sm_count,
             registers: kernel.registers,
-            sm,
+            sm: info.sm,
             static_shared: kernel.static_shared,
             reserved_shared: kernel.reserved_shared,
             max_threads: kernel.max_threads,
@@ -328,6 +334,16 @@ impl KernelInner {
     pub(crate) fn parameters_begin(&self) -> u32 {
         let end = self.bank0_bytes.next_multiple_of(4);
         if self.parameters.list.is_empty() { end } else { self.parameters.base }
+    }
+
+    /// Where they end.
+    pub(crate) fn parameters_end(&self) -> u32 {
+        self.parameters_begin() + self.parameters.size
+    }
+
+    /// Shared memory of a block of a launch that was checked, without the system's own part.
+    pub(crate) fn shared_of(&self, launch: &Launch) -> u32 {
+        (self.static_shared - self.reserved_shared + launch.shared).next_multiple_of(128)
     }
 }
 

@@ -11,6 +11,13 @@ __device__ uint32_t *third = &initialised[2];
 // Bank 3, with an index that the compiler cannot know.
 extern "C" __global__ void read_constant(uint32_t *out) { out[threadIdx.x] = primes[threadIdx.x % 16]; }
 
+// A pointer that may lead to bank 3 or elsewhere: even threads read `primes`, odd ones `other`. The compiler takes the
+// address of bank 3 from bank 0.
+extern "C" __global__ void read_either(uint32_t *out, const uint32_t *other, uint32_t from) {
+    const uint32_t *table = threadIdx.x % 2 ? other : primes;
+    out[threadIdx.x] = table[(threadIdx.x + from) % 16];
+}
+
 // Bank 4 and the relocations: initialised words, zeroed words, the word behind `third`.
 extern "C" __global__ void read_globals(uint32_t *out) {
     uint32_t i = threadIdx.x;

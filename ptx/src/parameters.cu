@@ -53,3 +53,10 @@ extern "C" __global__ void parameters_many(uint64_t *out, uint8_t a, uint16_t b,
     sum = sum * 31 + j;
     *out = sum * 31 + k;
 }
+
+// Arguments by pointer: even threads read `p` where it stands, odd ones `other`. The compiler takes the address from
+// bank 0.
+extern "C" __global__ void parameter_by_pointer(uint32_t *out, const __grid_constant__ Words<64> p, const uint32_t *other) {
+    const uint32_t *words = threadIdx.x % 2 ? other : p.word;
+    out[threadIdx.x] = words[threadIdx.x];
+}

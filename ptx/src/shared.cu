@@ -73,3 +73,13 @@ extern "C" __global__ void __launch_bounds__(128) barrier_pair(uint32_t *out, co
     }
     __syncthreads();
 }
+
+// What the launch says about itself: dynamic and all shared memory, the number of multiprocessors.
+extern "C" __global__ void shared_sizes(uint32_t *out) {
+    __shared__ uint32_t fixed[50];
+    fixed[threadIdx.x] = threadIdx.x;
+    asm volatile("mov.u32 %0, %%dynamic_smem_size;" : "=r"(out[0]));
+    asm volatile("mov.u32 %0, %%total_smem_size;" : "=r"(out[1]));
+    asm volatile("mov.u32 %0, %%nsmid;" : "=r"(out[2]));
+    out[3] = fixed[threadIdx.x ^ 1];
+}

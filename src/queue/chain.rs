@@ -9,7 +9,7 @@ use super::Queue;
 use super::commands::Target;
 use super::copier::Copier;
 use super::encode::{self, Operand};
-use super::launch::{DESCRIPTOR_BYTES, Prepared};
+use super::launch::{DESCRIPTOR_BYTES, Prepared, bank_of};
 use super::ring::Ring;
 use crate::addr::GpuVa;
 use crate::driver::Memory;
@@ -156,11 +156,15 @@ impl Queue {
             // SAFETY: `make_data_space` has seen the words to be free and in one piece.
             unsafe { at.add(i).write_volatile(*word) };
         }
-        prepared.write_bank(&mut |offset, word| {
+        let mut put = |offset, word| {
             let place = DESCRIPTOR_BYTES as usize + offset as usize;
             // SAFETY: as above; a bank's offsets lie below its size.
             unsafe { at.byte_add(place).write_volatile(word) };
-        });
+        };
+        prepared.write_bank(&mut put);
+        for (offset, word) in prepared.kernel.inner.own_addresses(bank_of(va)) {
+            put(offset, word);
+        }
 
         match &mut kernels.tail {
             Some(tail) => tail.start(va, prepared.shape.launch.early),

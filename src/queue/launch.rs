@@ -4,9 +4,8 @@ use super::commands::{Keep, Shape};
 use super::encode::Operand;
 use crate::addr::{GpuRange, GpuVa};
 use crate::args::{Arg, Content};
-use crate::driver::{LOCAL_WINDOW, SHARED_WINDOW};
 use crate::error::{Error, Result};
-use crate::module::{Kernel, Launch};
+use crate::module::Kernel;
 use crate::qmd::Descriptor;
 
 /// Bytes between descriptors: more than the longest has, and a multiple of their alignment.
@@ -14,24 +13,6 @@ pub(crate) const DESCRIPTOR_BYTES: u64 = 512;
 
 /// Banks begin where a launch's descriptor ends, on lines of their own.
 const BANK_ALIGN: u64 = 256;
-
-/// The words of bank 0 that every kernel may read, by byte offset. The driver fills them, the
-/// compiler counts on them.
-pub(crate) const BLOCK_DIM: u32 = 0x00;
-pub(crate) const GRID_DIM: u32 = 0x0c;
-const SHARED_WINDOW_AT: u32 = 0x18;
-const LOCAL_WINDOW_AT: u32 = 0x20;
-const STACK_POINTER_AT: u32 = 0x28;
-/// Frames grow down from here in each thread's 16 MiB of local addresses.
-const STACK_POINTER: u32 = 0xff_fdc0;
-
-/// More of them on Hopper: whether there are clusters, their size, its reciprocals, how many there are,
-/// and the blocks of one. Without them a cluster's barrier is a block's and its size is 0.
-const HAS_CLUSTERS_AT: u32 = 0x140;
-const CLUSTER_DIM_AT: u32 = 0x144;
-const CLUSTER_FACTOR_AT: u32 = 0x150;
-const CLUSTERS_AT: u32 = 0x15c;
-const CLUSTER_BLOCKS_AT: u32 = 0x188;
 
 /// A launch that was checked and is ready to be written.
 pub(crate) struct Prepared<'a> {
@@ -102,40 +83,11 @@ impl<'a> Prepared<'a> {
         }
     }
 
-    /// Writes bank 0, word by word; `put` takes a byte offset and a word.
+    /// Writes bank 0, word by word, but for its own address; `put` takes a byte offset and a word.
     pub(crate) fn write_bank(&self, put: &mut dyn FnMut(u32, u32)) {
         let kernel = &self.kernel.inner;
-        let end = kernel.bank0_bytes.next_multiple_of(4);
-        let base = kernel.parameters_begin();
-        let mut head = |at: u32, word: u32| {
-            if at < base {
-                put(at, word);
-            }
-        };
-        for at in (0..base).step_by(4) {
-            head(at, 0);
-        }
-        let Launch { block, grid, .. } = &self.shape.launch;
-        for (i, (block, grid)) in (0..).zip(block.iter().zip(grid)) {
-            head(BLOCK_DIM + 4 * i, *block);
-            head(GRID_DIM + 4 * i, *grid);
-        }
-        for (at, window) in [(SHARED_WINDOW_AT, SHARED_WINDOW), (LOCAL_WINDOW_AT, LOCAL_WINDOW)] {
-            head(at, window as u32);
-            head(at + 4, (window >> 32) as u32);
-        }
-        head(STACK_POINTER_AT, STACK_POINTER);
-        if kernel.sm >= 90 {
-            let size = kernel.cluster.unwrap_or([1; 3]);
-            head(HAS_CLUSTERS_AT, kernel.cluster.is_some().into());
-            head(CLUSTER_BLOCKS_AT, size.iter().product());
-            for (i, (size, grid)) in (0..).zip(size.iter().zip(grid)) {
-                head(CLUSTER_DIM_AT + 4 * i, *size);
-                head(CLUSTER_FACTOR_AT + 4 * i, (1.0 / *size as f32).to_bits());
-                head(CLUSTERS_AT + 4 * i, grid / size);
-            }
-        }
-
+        let (base, end) = (kernel.parameters_begin(), kernel.bank0_bytes.next_multiple_of(4));
+        kernel.write_head(&self.shape.launch, put);
         let mut packer = Packer { at: base, word: 0, put };
         for (arg, parameter) in self.args.iter().zip(&kernel.parameters.list) {
             packer.zeros_up_to(base + parameter.offset);
@@ -213,11 +165,16 @@ impl Packer<'_> {
     }
 }
 
-/// Tells a descriptor that lies at `va` where its bank 0 of `words` words is: behind it.
+/// Where bank 0 of the descriptor at `va` lies: behind it.
+pub(crate) fn bank_of(va: GpuVa) -> GpuVa {
+    va.checked_add(DESCRIPTOR_BYTES).expect("memory does not wrap")
+}
+
+/// Tells a descriptor that lies at `va` where its bank 0 of `words` words is.
 pub(crate) fn place_bank(descriptor: &mut Descriptor, va: GpuVa, words: usize) {
     let bytes = (words as u64 * 4).next_multiple_of(16).max(16);
-    let bank = va.checked_add(DESCRIPTOR_BYTES).and_then(|start| GpuRange::new(start, bytes));
+    let bank = GpuRange::new(bank_of(va), bytes).expect("memory does not wrap");
     // The parser has checked that a bank has at most 64 KiB, which the field holds.
-    let placed = descriptor.bank(0, bank.expect("memory does not wrap"));
+    let placed = descriptor.bank(0, bank);
     debug_assert!(placed.is_ok());
 }

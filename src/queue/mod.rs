@@ -1,5 +1,6 @@
 //! Queues: commands go in, one doorbell sends them, a ticket tells when they are done.
 
+mod bank;
 mod chain;
 mod commands;
 mod copier;

@@ -13,7 +13,7 @@ use super::commands::{Commands, Keep, LaunchSlot, Link, Owner, Shape, Signal, Sl
 use super::copier::Copier;
 use super::encode::{self, Half, Operand, Sink};
 use super::graph::{Graph, Node};
-use super::launch::{DESCRIPTOR_BYTES, Prepared, place_bank};
+use super::launch::{DESCRIPTOR_BYTES, Prepared, bank_of, place_bank};
 use super::recording::{Instance, LinkedTo, Patch, RecordedLink, Recording, SlotState};
 use super::shape::{Place, ShapeUse, ShapeWords};
 use crate::addr::GpuVa;
@@ -21,7 +21,7 @@ use crate::args::Arg;
 use crate::driver::{Engine, Memory};
 use crate::error::{Error, Result};
 use crate::memory::{Heap, View, Word};
-use crate::module::{Kernel, Launch};
+use crate::module::{Kernel, KernelInner, Launch};
 use crate::qmd::Descriptor;
 use crate::signal::Timeline;
 
@@ -60,7 +60,7 @@ pub(super) struct Launched {
     descriptor: Descriptor,
     bank: Vec<u32>,
     bytes: u64,
-    code: GpuVa,
+    kernel: Arc<KernelInner>,
     /// Where it enters its code when another launch starts it.
     waiting: Option<GpuVa>,
     /// Where among the commands the host launches it; else the launch before does.
@@ -68,7 +68,6 @@ pub(super) struct Launched {
     /// Fields of the descriptor that slots fill.
     fields: Vec<(QmdField, u8, Operand)>,
     words: Patched,
-    local_bytes: u32,
     released: bool,
     early: bool,
 }
@@ -203,8 +202,9 @@ impl Recorder {
             // SAFETY: inside the instance; the GPU does not know of it yet.
             instances.push(unsafe { Instance::new(base, start, &words) });
         }
-        let local = self.launches.iter().map(|launch| launch.local_bytes).max();
-        let mut code: Vec<_> = self.launches.iter().map(|launch| launch.code).collect();
+        let local = self.launches.iter().map(|launch| launch.kernel.local_bytes).max();
+        let mut code: Vec<_> =
+            self.launches.iter().map(|launch| launch.kernel.code.start()).collect();
         code.sort_unstable();
         code.dedup();
         self.heap.names().add_recording(self.id, code);
@@ -248,9 +248,8 @@ impl Recorder {
         self.keep.extend(prepared.owners().filter_map(Keep::owner));
         Ok(Launched {
             bytes: prepared.bytes(),
-            code: kernel.code.start(),
+            kernel: kernel.clone(),
             waiting: prepared.waiting_entry(),
-            local_bytes: kernel.local_bytes,
             early: prepared.shape.launch.early,
             descriptor: prepared.descriptor,
             bank,
@@ -426,6 +425,10 @@ impl Recorder {
                 descriptor.start_next(address(*place), address(places[i + 1]), next.early);
             }
             image[*place..*place + descriptor.words().len()].copy_from_slice(descriptor.words());
+            let bank = place + DESCRIPTOR_BYTES as usize / 4;
+            for (offset, word) in launch.kernel.own_addresses(bank_of(address(*place))) {
+                image[bank + offset as usize / 4] = word;
+            }
         }
         image
     }

@@ -1,7 +1,8 @@
 //! Where the shape of a launch goes: grid, block and shared memory, in words of the descriptor and of
 //! bank 0.
 
-use super::launch::{BLOCK_DIM, GRID_DIM, place_bank};
+use super::bank::SHAPE_WORDS;
+use super::launch::place_bank;
 use crate::addr::GpuVa;
 use crate::error::Result;
 use crate::module::{Kernel, Launch};
@@ -25,9 +26,9 @@ impl ShapeUse {
     pub(super) fn new(kernel: &Kernel, words: &ShapeWords) -> ShapeUse {
         let begin = kernel.inner.parameters_begin();
         let descriptor = words.descriptor.geometry_words().into_iter().map(Place::Descriptor);
-        let bank = [BLOCK_DIM, GRID_DIM].into_iter().flat_map(|at| [at, at + 4, at + 8]);
         // A bank may be too short to hold them.
-        let bank = bank.filter(|at| *at < begin).map(|at| Place::Bank(at as usize / 4));
+        let bank = words.bank.iter().filter(|(at, _)| *at < begin);
+        let bank = bank.map(|(at, _)| Place::Bank(*at as usize / 4));
         ShapeUse { kernel: kernel.clone(), first: 0, places: descriptor.chain(bank).collect() }
     }
 
@@ -39,7 +40,8 @@ impl ShapeUse {
 /// What those words hold for one shape.
 pub(super) struct ShapeWords {
     descriptor: Descriptor,
-    launch: Launch,
+    /// By byte offset.
+    bank: [(u32, u32); SHAPE_WORDS],
 }
 
 impl ShapeWords {
@@ -47,16 +49,16 @@ impl ShapeWords {
         let mut descriptor = kernel.describe(launch)?;
         // Flags of the bank share words with the shape; its address does not.
         place_bank(&mut descriptor, GpuVa::new(0), kernel.inner.bank0_words());
-        Ok(ShapeWords { descriptor, launch: *launch })
+        Ok(ShapeWords { descriptor, bank: kernel.inner.shape_words(launch) })
     }
 
     pub(super) fn at(&self, place: Place) -> u32 {
         match place {
             Place::Descriptor(word) => self.descriptor.words()[word],
-            Place::Bank(word) => match word - BLOCK_DIM as usize / 4 {
-                i @ 0..3 => self.launch.block[i],
-                i => self.launch.grid[i - 3],
-            },
+            Place::Bank(word) => {
+                let found = self.bank.iter().find(|(at, _)| *at as usize / 4 == word);
+                found.expect("places are made of the same words").1
+            }
         }
     }
 }

@@ -23,7 +23,7 @@
 //! | a blocked group lets another work | `order::a_blocked_group_lets_another_work` |
 //! | launches as a diamond; forks and joins | `launches::a_graph_forks_and_joins` |
 //! | dependence counters, a second dependent, releases 1 and 2, reducing releases | left out: the crate encodes none of them; the software Orin's own tests have them |
-//! | geometry, dynamic shared memory to the limit, named barriers, local memory, banks, 64 KiB bank, clusters, big parameter blocks | `kernels::geometry_as_the_kernel_sees_it`, `dynamic_shared_memory_up_to_the_limit`, `named_barriers_and_a_bank_of_64_kib`, `local_memory_and_recursion`, `constants_globals_and_tables`, `clusters_read_their_neighbours`, `parameters_up_to_32_kib` |
+//! | geometry, pointers to constants and arguments, dynamic shared memory to the limit, named barriers, local memory, banks, 64 KiB bank, clusters, big parameter blocks | `kernels::geometry_as_the_kernel_sees_it`, all of `banks`, `dynamic_shared_memory_up_to_the_limit`, `named_barriers_and_a_bank_of_64_kib`, `local_memory_and_recursion`, `constants_globals_and_tables`, `clusters_read_their_neighbours`, `parameters_up_to_32_kib` |
 //! | too much asked for is refused before submission | `kernels::refuse_what_cannot_be_launched` |
 //! | every kind of fault; others undisturbed; infinite loop | all of `faults`; malformed commands cannot be made through the crate: the software Orin's tests have them |
 //! | killed at random moments, set-up included | `tests/killed.rs` |
@@ -33,6 +33,7 @@
 //! | nothing is mapped inside the windows | `limits::windows_are_never_handed_out` |
 //! | random operations against an oracle | `random::operations_agree_with_a_sequential_oracle` |
 
+mod banks;
 mod copies;
 mod devices;
 mod faults;
@@ -154,6 +155,10 @@ cases! {
         a_group_runs_together_and_what_follows_waits
         a_graph_forks_and_joins
         kernels_read_what_engines_wrote;
+    banks:
+        pointers_to_constants
+        pointers_to_arguments
+        sizes_of_shared_memory;
     faults:
         a_read_of_nothing
         a_write_to_nothing

@@ -330,6 +330,7 @@ impl Grid {
                 registers: descriptor.registers,
                 barriers: descriptor.barriers,
                 shared_size: descriptor.shared,
+                shared_reserved: descriptor.shared_reserved,
                 local_low: descriptor.local[0],
                 local_high: descriptor.local[1],
                 shared_window: setup.shared_window,

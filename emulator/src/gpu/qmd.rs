@@ -32,6 +32,8 @@ pub(super) struct Descriptor {
     pub(super) barriers: u32,
     /// Bytes of shared memory that a block can reach.
     pub(super) shared: u32,
+    /// Bytes behind those that the system keeps.
+    pub(super) shared_reserved: u32,
     /// Bytes of local memory of each thread, from below and from above.
     pub(super) local: [u32; 2],
     pub(super) banks: [Constants; BANKS as usize],
@@ -242,6 +244,7 @@ impl Raw {
             .min(limits.warps_per_sm / warps)
             .min(limits.blocks_per_sm)
             .min(most_shared / shared);
+        let hidden = if limits.sees_reserved { 0 } else { RESERVED_SHARED };
         let in_order = self.is_set(version.in_order);
         Ok(Descriptor {
             va: self.va,
@@ -251,7 +254,8 @@ impl Raw {
             entry,
             registers,
             barriers,
-            shared: if limits.sees_reserved { shared } else { shared - RESERVED_SHARED },
+            shared: shared - hidden,
+            shared_reserved: hidden,
             local: version.local.map(|field| self.get(field)),
             banks: self.banks()?,
             prefetch: (

@@ -54,6 +54,7 @@ pub fn launch<'a>(program: &Program, threads: u32, banks: &'a [&'a [u8]]) -> Lau
         registers: 255,
         barriers: 16,
         shared_size: 48 << 10,
+        shared_reserved: 0,
         local_low: 0,
         local_high: 0x1000,
         shared_window: 0x7f00_0000_0000,

@@ -25,6 +25,8 @@ pub struct Launch<'a> {
     pub barriers: u32,
     /// Bytes of shared memory.
     pub shared_size: u32,
+    /// Bytes of shared memory behind them that the system keeps.
+    pub shared_reserved: u32,
     /// Bytes of local memory per thread that grow up from zero.
     pub local_low: u32,
     /// Bytes of local memory per thread that grow down from 2^24.

@@ -309,7 +309,7 @@ fn special(w: &Warp, e: &Shared, index: u8, lane: usize) -> u32 {
         0x30 => e.launch.shared_window as u32,
         0x34 => e.launch.local_window as u32,
         0x31 | 0x35 => 1 << 24,
-        0x32 => e.launch.shared_size,
+        0x32 => e.launch.shared_size + e.launch.shared_reserved,
         0x36 => e.launch.local_low,
         0x37 => (1 << 24) - e.launch.local_high,
         0x38 => bit,

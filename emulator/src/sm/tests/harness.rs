@@ -240,6 +240,7 @@ impl Kernel {
             registers: self.registers,
             barriers: 16,
             shared_size: self.shared.max(reserved) + set.dynamic_shared,
+            shared_reserved: 1024 - reserved,
             local_low: 0,
             local_high: LOCAL,
             shared_window: SHARED_WINDOW,
