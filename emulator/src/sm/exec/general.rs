@@ -193,9 +193,7 @@ fn single(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
             let shift = if high { 16 } else { 0 };
             map1(w, e, exec, d, b, |x| {
                 let wide = kind.widen((x >> shift) as u16).to_bits() & keep ^ flip;
-                let result = mufu::apply(function, wide);
-                // The half is cut out of the single, not rounded.
-                kind.narrow(result, crate::sm::meaning::Round::Zero).into()
+                mufu::apply_half(function, kind, wide).into()
             })
         }
         _ => unreachable!("sorted by the caller"),

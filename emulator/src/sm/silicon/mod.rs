@@ -12,7 +12,7 @@ mod inputs;
 mod variants;
 
 pub use close::distance;
-pub use golden::{Answer, answers, close};
+pub use golden::{answers, close};
 
 use super::table::{Kind, Numbers};
 use super::{Arch, Block, Decoded, Fault, Launch, Order, Outcome, Program, alone, decode};

@@ -6,6 +6,7 @@ mod harness;
 mod instructions;
 mod kernels;
 mod math;
+mod mufu;
 mod mutants;
 mod silicon;
 mod watched;
