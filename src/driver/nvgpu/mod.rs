@@ -298,6 +298,8 @@ fn read_info(ctrl: &Ctrl) -> Result<Info> {
     // Warps that an SM of compute capability 8.6 to 8.9 holds; the driver counts per TPC.
     const WARPS_PER_SM: u32 = 48;
     let sms_per_tpc = (gpu.sm_arch_warp_count / WARPS_PER_SM).max(1);
+    // Both count what the power mode leaves on; a release may forget that in one of the two.
+    let tpcs = ctrl.tpc_count()?.min(gpu.num_gpc * gpu.num_tpc_per_gpc).max(1);
     let chip = String::from_utf8_lossy(&gpu.chipname);
     Ok(Info {
         chip: chip.trim_end_matches('\0').to_owned(),
@@ -305,7 +307,7 @@ fn read_info(ctrl: &Ctrl) -> Result<Info> {
         node: ctrl.name().to_owned(),
         pci: None,
         sm,
-        sm_count: ctrl.tpc_count()? * sms_per_tpc,
+        sm_count: tpcs * sms_per_tpc,
         warps_per_sm: WARPS_PER_SM,
         host_class: gpu.gpfifo_class,
         compute_class: gpu.compute_class,
