@@ -11,7 +11,7 @@ use clap::Parser;
 use llama_decode::chat::Chat;
 use llama_decode::gguf::Gguf;
 use llama_decode::model::Model;
-use llama_decode::options::Options;
+use llama_decode::options::{Options, TextOptions};
 use llama_decode::report::{self, Answer, Bench, Host, Memory, Profile};
 use llama_decode::run::{self, Decoder, Ending, Error, INTERRUPTED, Interrupt, Mib, Result};
 use llama_decode::sample::Sampling;
@@ -105,7 +105,8 @@ fn decode(options: &Options, started: Instant) -> Result<Ending> {
     match &prompt {
         Prompt::Chat => {
             let tokenizer = tokenizer.as_ref().expect("checked with the prompt");
-            let chat = Chat::new(&file, tokenizer, options.text.system.as_deref())?;
+            let TextOptions { system, think, .. } = &options.text;
+            let chat = Chat::new(&file, tokenizer, system.as_deref(), *think)?;
             talk(chat, &mut decoder, &settings)
         }
         Prompt::Tokens { tokens, text } => {

@@ -59,6 +59,9 @@ pub struct TextOptions {
     /// What the model is told before a chat
     #[arg(long, value_name = "TEXT", requires = "chat")]
     pub system: Option<String>,
+    /// Let the model think aloud before it answers, if it is one that does
+    #[arg(long, requires = "chat")]
+    pub think: bool,
     /// At most so many tokens
     #[arg(short = 'n', long, value_name = "N", default_value_t = 256, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
     pub tokens: u32,
