@@ -83,8 +83,8 @@ impl Recording {
     /// replay on. Refused as a whole where one of the kernels cannot be launched like that.
     ///
     /// # Safety
-    /// As for [`Commands::exec`]: the caller knows that the kernels, launched like that, keep to
-    /// memory that they may use.
+    /// As for [`Commands::exec`](super::Commands::exec): the caller knows that the kernels, launched
+    /// like that, keep to memory that they may use.
     pub unsafe fn set_launch(&mut self, slot: LaunchSlot, launch: Launch) -> Result<()> {
         if slot.recording != self.id {
             return Err(Error::request("the slot belongs to another recording"));
