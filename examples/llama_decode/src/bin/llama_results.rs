@@ -7,7 +7,7 @@ use std::process::ExitCode;
 
 use clap::Parser;
 use llama_decode::results::{Case, Settings, check, measure};
-use llama_decode::run::{Error, Result};
+use llama_decode::run::{Error, Interrupt, Result};
 
 /// Measures models of true shape with random weights by every way to the GPU, and writes tables, JSON
 /// and pictures.
@@ -27,7 +27,7 @@ struct Options {
     /// Depths of context [default: 0,2048; with --check 1,127,2047]
     #[arg(long, value_delimiter = ',', value_name = "N,N...")]
     depths: Vec<u32>,
-    /// Tokens at each depth [default: 512; with --check 128]
+    /// Tokens at each depth [default: 1024; with --check 128]
     #[arg(short = 'n', long, value_name = "N", value_parser = clap::value_parser!(u32).range(2..))]
     tokens: Option<u32>,
     /// Where the models are made, one at a time [default: the system's folder for such files]
@@ -63,9 +63,11 @@ fn main() -> ExitCode {
 }
 
 fn results(options: Options) -> Result<()> {
+    // Ctrl-C ends the program that is measured; what was made for it is removed then.
+    let _interrupt = Interrupt::watch()?;
     let (models, depths, tokens) = match options.check {
         true => (CHECKED, vec![1, 127, 2047], 128),
-        false => (MEASURED, vec![0, 2048], 512),
+        false => (MEASURED, vec![0, 2048], 1024),
     };
     let models = match &options.models[..] {
         [] => models.map(str::to_owned).into(),

@@ -10,7 +10,7 @@ mod profile;
 mod table;
 
 pub use answer::Answer;
-pub use bench::{Bench, Point, bench};
+pub use bench::{Bench, Point, Speed, bench};
 pub(crate) use check::HEADING as CHECKED;
 pub use check::{Check, check};
 pub use compare::{Compared, compare};

@@ -6,6 +6,8 @@
 
 mod picture;
 mod tables;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File};
 use std::io::{BufWriter, Write};
