@@ -78,18 +78,32 @@ pub struct Launch {
     pub(crate) grid: [u32; 3],
     pub(crate) block: [u32; 3],
     pub(crate) shared: u32,
+    pub(crate) carve_out: u32,
     pub(crate) early: bool,
 }
 
 impl Launch {
     /// A launch of `grid` blocks of `block` threads each.
     pub fn new(grid: impl Into<Dim>, block: impl Into<Dim>) -> Launch {
-        Launch { grid: grid.into().0, block: block.into().0, shared: 0, early: false }
+        let (grid, block) = (grid.into().0, block.into().0);
+        Launch { grid, block, shared: 0, carve_out: 0, early: false }
     }
 
     /// Dynamic shared memory of each block, in bytes.
     pub fn shared(mut self, bytes: u32) -> Launch {
         self.shared = bytes;
+        self
+    }
+
+    /// How many bytes each multiprocessor had best set aside as shared memory; the rest of its
+    /// memory is L1. Rounded up to what the hardware has, and at most all. Without this it is what
+    /// one block needs.
+    ///
+    /// It decides how many blocks with shared memory run on a multiprocessor at a time. And a
+    /// multiprocessor divides its memory anew only when it is empty, so launches that are to
+    /// overlap do best with one and the same carve-out.
+    pub fn carve_out(mut self, bytes: u32) -> Launch {
+        self.carve_out = bytes;
         self
     }
 
@@ -425,7 +439,7 @@ impl Kernel {
         let reserved = qmd::RESERVED_SHARED - kernel.reserved_shared.min(qmd::RESERVED_SHARED);
         let shared = kernel.static_shared.checked_add(launch.shared).and_then(|own| {
             let in_block = own.next_multiple_of(128).checked_add(reserved)?;
-            Shared::for_block(kernel.sm, in_block)
+            Shared::for_block(kernel.sm, in_block, launch.carve_out)
         });
         let Some(shared) = shared else {
             return self.refuse(format!(

@@ -226,6 +226,7 @@ impl Builder<'_> {
             grid,
             block,
             shared: 0,
+            carve_out: self.machine.carve_out(),
             args,
             reads: 0,
             early,

@@ -150,6 +150,9 @@ pub struct Step {
     pub block: [u32; 3],
     /// Dynamic shared memory of a block in bytes. May exceed 48 KiB, which the CUDA driver wants to be asked for.
     pub shared: u32,
+    /// What each multiprocessor had best set aside as shared memory meanwhile, in bytes; 0 if there
+    /// is nothing to say.
+    pub carve_out: u32,
     /// One for each parameter of the kernel, in order.
     pub args: Vec<Value>,
     /// Bytes of weights and cache that the step must read, the cache at an empty context: for GB/s.
@@ -165,6 +168,18 @@ pub struct Machine {
     pub sms: u32,
     /// Compute capability, two digits: 87, 90.
     pub sm: u32,
+}
+
+impl Machine {
+    /// What each multiprocessor had best set aside as shared memory for all launches, in bytes.
+    ///
+    /// A multiprocessor divides its memory anew only when it is empty, so launches that overlap
+    /// should agree. Of all that an H200 has this is the best for most models, by 1 to 6 %. The
+    /// CUDA driver gets along better with its own choice, which differs from kernel to kernel, and
+    /// keeps it. On an Orin nothing overlaps.
+    fn carve_out(&self) -> u32 {
+        if self.sm >= 90 { 196 << 10 } else { 0 }
+    }
 }
 
 /// What the user allows for.

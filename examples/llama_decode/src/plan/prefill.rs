@@ -188,6 +188,7 @@ impl Builder<'_> {
             grid: blocks,
             block: [threads, 1, 1],
             shared: 0,
+            carve_out: self.machine.carve_out(),
             args,
             reads: 0,
             early,

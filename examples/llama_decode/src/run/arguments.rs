@@ -42,6 +42,7 @@ mod tests {
             grid: [1; 3],
             block: [1; 3],
             shared: 0,
+            carve_out: 0,
             args: vec![
                 Value::Buffer(BufferId(1), 0x10),
                 Value::U32(7),

@@ -95,7 +95,8 @@ impl Placed {
     /// Launches a step whose kernel is loaded.
     fn exec(&self, target: &mut impl Commands, step: &Step) -> Result<()> {
         let kernel = &self.kernels[&(step.module, step.kernel)];
-        let mut launch = Launch::new(step.grid, step.block).shared(step.shared);
+        let mut launch =
+            Launch::new(step.grid, step.block).shared(step.shared).carve_out(step.carve_out);
         if step.early && self.early {
             launch = launch.early();
         }
@@ -288,6 +289,7 @@ mod tests {
             grid: [1; 3],
             block: [1; 3],
             shared: 0,
+            carve_out: 0,
             args,
             reads: 0,
             early: false,
