@@ -4,10 +4,14 @@
 //! a few bits below its last place, added up exactly and cut off again: nothing is rounded to nearest.
 //! How large a group is and how many bits are kept was measured on Hopper, where the whole depth of an
 //! instruction is one group. For Ampere both are assumed: no such GPU was asked.
+//!
+//! All of it happens in double precision, where it is exact: a product has at most 22 bits, what is kept of
+//! a group 33, and no exponent of these formats comes near the ends of a double's. To cut off below a place
+//! is to scale until that place is the ones, and to truncate. Infinities and NaN need no words: they do in a
+//! sum of doubles what they do in silicon.
 
-use super::half::Kind;
-use super::round::{BF16, Exact, F16, F32, Format, Round, TF32};
-use super::tensor::{Element, Row, Shape, elements};
+use super::round::{BF16, F16, F32, Format, TF32};
+use super::tensor::{Element, Row, Shape};
 
 /// How products are added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,59 +22,66 @@ pub(crate) struct Summation {
     pub(crate) kept: i32,
 }
 
-/// A number as the adder sees it: `mantissa * 2^(exponent - fraction)` with the fraction of its format,
-/// the exponent being that of the leading bit, whether it is set or not.
-#[derive(Clone, Copy, Default)]
-struct Part {
-    mantissa: i32,
-    exponent: i32,
-    /// Infinite or no number; the rest is zero then.
-    special: bool,
-}
+/// What counts as exponent of a zero: below those of all products, also beside the largest factor.
+const NONE: i32 = -1000;
+/// The exponent to which nothing but zeros is aligned.
+const LOWEST: i32 = -300;
 
-impl Part {
-    #[inline(always)]
-    fn open(format: Format, bits: u32) -> Part {
-        let fraction = bits & ((1 << format.fraction) - 1);
-        let field = bits >> format.fraction & ((1 << format.exponent) - 1);
-        let special = field == (1 << format.exponent) - 1;
-        let leading = if field != 0 { 1 << format.fraction } else { 0 };
-        let magnitude = if special { 0 } else { (fraction | leading) as i32 };
-        let negative = u64::from(bits) & format.sign() != 0;
-        Part {
-            mantissa: if negative { -magnitude } else { magnitude },
-            exponent: field.max(1) as i32 - format.bias(),
-            special,
-        }
-    }
-}
-
-/// What counts as exponent of a zero: below all others.
-const NONE: i32 = -10_000;
-
-/// A sum of units of `2^last`, cut off to a single.
+/// `2^exponent`.
 #[inline(always)]
-fn cut_off(sum: i64, last: i32) -> u32 {
-    let magnitude = sum.unsigned_abs();
-    let sign = if sum < 0 { 1 << 31 } else { 0 };
-    let top = 63 - magnitude.leading_zeros() as i32;
-    let exponent = last + top;
-    match exponent {
-        _ if sum == 0 => 0,
-        -126..=127 => {
-            // A sum has at most 40 bits: there is room above.
-            let fraction = (magnitude << 23 >> top) as u32 & 0x7f_ffff;
-            sign | ((exponent + 127) as u32) << 23 | fraction
-        }
-        128.. => sign | 0x7f80_0000,
-        _ => close(F32, sum, last, Round::Zero),
-    }
+fn power(exponent: i32) -> f64 {
+    f64::from_bits(((exponent + 1023) as u64) << 52)
 }
 
-fn close(format: Format, sum: i64, last: i32, round: Round) -> u32 {
-    let magnitude = sum.unsigned_abs().into();
-    let exact = Exact { negative: sum < 0, magnitude, exponent: last, sticky: false };
-    format.close(exact, round) as u32
+/// The exponent of the leading bit of a number in the low bits of a word, whether that bit is set or not.
+#[inline(always)]
+fn exponent(format: Format, bits: u32) -> i32 {
+    let magnitude = bits & ((1 << (format.exponent + format.fraction)) - 1);
+    let exponent = (magnitude >> format.fraction).max(1) as i32 - format.bias();
+    if magnitude == 0 { NONE } else { exponent }
+}
+
+/// The number itself.
+#[inline(always)]
+fn value(format: Format, bits: u32) -> f32 {
+    let Format { exponent, fraction } = format;
+    let sign = bits >> (exponent + fraction) << 31;
+    let magnitude = bits & ((1 << (exponent + fraction)) - 1);
+    // The fields where a single has them.
+    let place = magnitude << (F32.fraction - fraction);
+    if exponent == F32.exponent {
+        return f32::from_bits(sign | place);
+    }
+    let lift = ((F32.bias() - format.bias()) as u32) << F32.fraction;
+    let infinity = ((1 << exponent) - 1) << fraction;
+    let normal = place + lift + if magnitude >= infinity { lift } else { 0 };
+    // A denormal lacks the leading bit of its exponent. Hosts are slow with denormals of their own, so none
+    // is made on the way.
+    let least = lift + (1 << F32.fraction);
+    let denormal = f32::from_bits(place + least) - f32::from_bits(least);
+    let small = magnitude < 1 << fraction;
+    f32::from_bits(sign | if small { denormal.to_bits() } else { normal })
+}
+
+/// What the lanes of a register hold, taken apart.
+#[derive(Clone, Copy)]
+struct Opened {
+    values: [f64; 32],
+    exponents: [i32; 32],
+}
+
+impl Opened {
+    const EMPTY: Opened = Opened { values: [0.0; 32], exponents: [0; 32] };
+
+    #[inline(always)]
+    fn fill(&mut self, format: Format, bits: impl Fn(usize) -> u32) {
+        for lane in 0..32 {
+            self.exponents[lane] = exponent(format, bits(lane));
+        }
+        for lane in 0..32 {
+            self.values[lane] = value(format, bits(lane)).into();
+        }
+    }
 }
 
 /// `A * B + C`. `c` and the result are in single precision (four registers) or in halves (two); there are
@@ -79,158 +90,164 @@ fn close(format: Format, sum: i64, last: i32, round: Round) -> u32 {
 pub(crate) fn float(
     (shape, element, how): (Shape, Element, Summation),
     single: bool,
-    (a, b, c): (&[Row], &[Row], &[Row]),
+    sources: (&[Row], &[Row], &[Row]),
     out: &mut [Row],
 ) {
-    let f16 = |word: u32, at: usize| Part::open(F16, word >> (16 * at) & 0xffff);
-    let bf16 = |word: u32, at: usize| Part::open(BF16, word >> (16 * at) & 0xffff);
-    let tf32 = |word: u32, _: usize| Part::open(TF32, word >> 13);
-    let sources = (a, b, c);
+    let half = |word: u32, at: usize| word >> (16 * at) & 0xffff;
     match element {
-        Element::F16 => sum_up::<8>((shape, how, F16), single, sources, f16, out),
-        Element::Bf16 => sum_up::<8>((shape, how, BF16), single, sources, bf16, out),
-        Element::Tf32 => sum_up::<4>((shape, how, TF32), single, sources, tf32, out),
+        Element::F16 => sum_up::<2>((shape.k, how, F16), single, sources, half, out),
+        Element::Bf16 => sum_up::<2>((shape.k, how, BF16), single, sources, half, out),
+        Element::Tf32 => sum_up::<1>((shape.k, how, TF32), single, sources, |w, _| w >> 13, out),
     }
 }
 
+/// The rows of the result, the even columns before the odd ones.
+type Tile<T> = [[T; 8]; 16];
+
+/// The same with `N` elements in a word.
+///
+/// Four lanes of a register hold a row of A, C or the result, or a column of B. Within a group the order of
+/// products does not matter, so A stays in the order of its lanes. C has the even columns in one register or
+/// half and the odd ones in another, and B is put into that order.
 #[inline(always)]
 fn sum_up<const N: usize>(
-    (shape, how, format): (Shape, Summation, Format),
+    (depth, how, format): (usize, Summation, Format),
     single: bool,
     (a, b, c): (&[Row], &[Row], &[Row]),
-    open: impl Fn(u32, usize) -> Part,
+    element: impl Fn(u32, usize) -> u32,
     out: &mut [Row],
 ) {
-    // Rows of A and columns of B, taken apart once; eight of them lie in a register, N elements deep.
-    let mut left = [[Part::default(); 16]; 16];
-    let mut right = [[Part::default(); 8]; 16];
-    for step in 0..shape.k / N {
-        for part in 0..2 {
-            let rows: [[Part; N]; 8] = elements(&a[step * 2 + part], &open);
-            for (row, values) in rows.iter().enumerate() {
-                left[part * 8 + row][step * N..][..N].copy_from_slice(values);
+    let steps = depth / (4 * N);
+    // Of the whole depth the upper eight rows, and then the lower.
+    let mut left = [[[Opened::EMPTY; N]; 2]; 2];
+    let mut right = [[Opened::EMPTY; N]; 2];
+    for step in 0..steps {
+        let mut columns = [0; 32];
+        for lane in 0..4 {
+            for column in 0..8 {
+                columns[lane * 8 + column] = b[step][(column % 4 * 2 + column / 4) * 4 + lane];
             }
         }
-        let columns: [[Part; N]; 8] = elements(&b[step], &open);
-        for (column, values) in columns.iter().enumerate() {
-            for (k, value) in values.iter().enumerate() {
-                right[step * N + k][column] = *value;
+        for at in 0..N {
+            right[step][at].fill(format, |lane| element(columns[lane], at));
+            for part in 0..2 {
+                let register = &a[step * 2 + part];
+                left[part][step][at].fill(format, |lane| element(register[lane], at));
             }
         }
     }
-    let special_columns: [bool; 8] =
-        std::array::from_fn(|column| right.iter().any(|row| row[column].special));
-    let to = if single { F32 } else { F16 };
-    for (row, left) in left.iter().enumerate() {
-        let special_row = left.iter().any(|part| part.special);
-        // Columns in pairs along the lanes.
-        let place = |column: usize| (row % 8 * 4 + column / 2, row / 8 * 2 + column % 2);
-        let mut sums: [u32; 8] = std::array::from_fn(|column| {
-            let (lane, register) = place(column);
-            match single {
-                true => c[register][lane],
-                false => c[register / 2][lane] >> (16 * (column % 2)) & 0xffff,
-            }
-        });
-        let old = sums;
-        for first in (0..shape.k).step_by(how.group) {
-            let group = first..(first + how.group).min(shape.k);
-            add_group(how, (format, to), &left[group.clone()], &right[group], &mut sums);
+    let mut sums = [[0; 8]; 16];
+    for (row, sums) in sums.iter_mut().enumerate() {
+        let (part, first) = (row / 8, row % 8 * 4);
+        for lane in 0..4 {
+            (sums[lane], sums[4 + lane]) = match single {
+                true => (c[part * 2][first + lane], c[part * 2 + 1][first + lane]),
+                false => (c[part][first + lane] & 0xffff, c[part][first + lane] >> 16),
+            };
         }
-        for column in 0..8 {
-            if special_row || special_columns[column] || Part::open(to, old[column]).special {
-                let word = |register: &[Row], of: usize, k: usize, down: usize| {
-                    let per_lane = N / 4;
-                    let at = register[of / 8 + k / N * down][of % 8 * 4 + k % N / per_lane];
-                    at >> (16 * (k % per_lane))
-                };
-                let pairs = (0..shape.k).map(|k| (word(a, row, k, 2), word(b, column, k, 1)));
-                sums[column] = special(format, to, old[column], pairs);
-            }
-            let (lane, register) = place(column);
+    }
+    let together = (how.group / (4 * N)).min(steps);
+    for first in (0..steps).step_by(together) {
+        let group = first..first + together;
+        let factors = ([&left[0][group.clone()], &left[1][group.clone()]], &right[group]);
+        match single {
+            true => add_group(how.kept, F32, factors, &mut sums, cut_off),
+            false => add_group(how.kept, F16, factors, &mut sums, round_to_half),
+        }
+    }
+    for (row, sums) in sums.iter().enumerate() {
+        let (part, first) = (row / 8, row % 8 * 4);
+        for lane in 0..4 {
+            let (even, odd) = (sums[lane], sums[4 + lane]);
             match single {
-                true => out[register][lane] = sums[column],
-                false => {
-                    let shift = 16 * (column % 2);
-                    let word = &mut out[register / 2][lane];
-                    *word = *word & !(0xffff << shift) | sums[column] << shift;
+                true => {
+                    out[part * 2][first + lane] = even;
+                    out[part * 2 + 1][first + lane] = odd;
+                }
+                false => out[part][first + lane] = even | odd << 16,
+            }
+        }
+    }
+}
+
+/// Adds a group of products to the sums. The inner loops are over what vectors hold.
+#[inline(always)]
+fn add_group<const N: usize>(
+    kept: i32,
+    to: Format,
+    (left, right): ([&[[Opened; N]]; 2], &[[Opened; N]]),
+    sums: &mut Tile<u32>,
+    close: impl Fn(f64) -> u32,
+) {
+    let mut largest: Tile<i32> = [[0; 8]; 16];
+    for (largest, sum) in largest.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
+        *largest = exponent(to, *sum).max(LOWEST);
+    }
+    for (row, largest) in largest.iter_mut().enumerate() {
+        let first = row % 8 * 4;
+        for (x, y) in left[row / 8].as_flattened().iter().zip(right.as_flattened()) {
+            for lane in 0..4 {
+                for column in 0..8 {
+                    let product = x.exponents[first + lane] + y.exponents[lane * 8 + column];
+                    largest[column] = largest[column].max(product);
                 }
             }
         }
     }
+    let (mut scales, mut totals): (Tile<f64>, Tile<f64>) = ([[0.0; 8]; 16], [[0.0; 8]; 16]);
+    for (scale, largest) in scales.as_flattened_mut().iter_mut().zip(largest.as_flattened()) {
+        *scale = power(kept - largest);
+    }
+    let terms = sums.as_flattened().iter().zip(scales.as_flattened());
+    for (total, (sum, scale)) in totals.as_flattened_mut().iter_mut().zip(terms) {
+        // A zero has no sign here.
+        *total = 0.0 + (f64::from(value(to, *sum)) * scale).trunc();
+    }
+    for (row, (total, scale)) in totals.iter_mut().zip(&scales).enumerate() {
+        let first = row % 8 * 4;
+        for (x, y) in left[row / 8].as_flattened().iter().zip(right.as_flattened()) {
+            for lane in 0..4 {
+                for column in 0..8 {
+                    let product = x.values[first + lane] * y.values[lane * 8 + column];
+                    total[column] += (product * scale[column]).trunc();
+                }
+            }
+        }
+    }
+    let totals = totals.as_flattened().iter().zip(largest.as_flattened());
+    for (sum, (total, largest)) in sums.as_flattened_mut().iter_mut().zip(totals) {
+        *sum = close(total * power(largest - kept));
+    }
 }
 
-/// Adds a group of products to the sums of a row.
+/// A sum cut off to a single.
 #[inline(always)]
-fn add_group(
-    how: Summation,
-    (format, to): (Format, Format),
-    left: &[Part],
-    right: &[[Part; 8]],
-    sums: &mut [u32; 8],
-) {
-    let old: [Part; 8] = std::array::from_fn(|column| Part::open(to, sums[column]));
-    let mut largest = [NONE; 8];
-    for column in 0..8 {
-        if old[column].mantissa != 0 {
-            largest[column] = old[column].exponent;
-        }
-    }
-    let mut products = [([0i32; 8], [NONE; 8]); 16];
-    for (x, (y, (mantissas, exponents))) in left.iter().zip(right.iter().zip(&mut products)) {
-        for column in 0..8 {
-            let product = x.mantissa * y[column].mantissa;
-            let exponent = x.exponent + y[column].exponent;
-            mantissas[column] = product;
-            exponents[column] = if product == 0 { NONE } else { exponent };
-            largest[column] = largest[column].max(exponents[column]);
-        }
-    }
-    // Lifted so that the last kept bit of the largest has the value one, then down by the distance.
-    let lift = how.kept - 2 * format.fraction as i32;
-    let align = |mantissa: i32, lift: i32, distance: i32| {
-        let magnitude = i64::from(mantissa.unsigned_abs()) << lift >> distance.min(63);
-        if mantissa < 0 { -magnitude } else { magnitude }
-    };
-    let mut total: [i64; 8] = std::array::from_fn(|column| {
-        let part = old[column];
-        let distance = if part.mantissa == 0 { 63 } else { largest[column] - part.exponent };
-        align(part.mantissa, how.kept - to.fraction as i32, distance)
-    });
-    for (mantissas, exponents) in &products[..left.len()] {
-        for column in 0..8 {
-            let distance = largest[column] - exponents[column];
-            total[column] += align(mantissas[column], lift, distance);
-        }
-    }
-    for column in 0..8 {
-        let last = largest[column] - how.kept;
-        sums[column] = match to == F32 {
-            true => cut_off(total[column], last),
-            false => close(to, total[column], last, Round::Nearest),
-        };
-    }
+fn cut_off(sum: f64) -> u32 {
+    let normal = f64::from_bits(sum.to_bits() & !((1 << 29) - 1));
+    let denormal = (sum * power(149)).trunc() * power(-149);
+    let small = sum.abs() < f64::from(f32::MIN_POSITIVE);
+    let result = if small { denormal } else { normal } as f32;
+    if sum.is_nan() { 0x7fff_ffff } else { result.to_bits() }
 }
 
-/// A sum in which infinities or NaN take part: finite numbers beside them do not matter, but for zeros.
-#[cold]
-fn special(format: Format, to: Format, old: u32, pairs: impl Iterator<Item = (u32, u32)>) -> u32 {
-    let value = |format: Format, bits: u32| {
-        let bits = u64::from(bits) & (format.sign() << 1).wrapping_sub(1);
-        let sign = if bits & format.sign() != 0 { -1.0 } else { 1.0 };
-        match bits & (format.sign() - 1) {
-            0 => 0.0,
-            magnitude if magnitude > format.infinity() => f32::NAN,
-            magnitude if magnitude == format.infinity() => sign * f32::INFINITY,
-            _ => sign,
-        }
-    };
-    // A word of TF32 has bits below those that count.
-    let cut = |word: u32| if format == TF32 { word >> 13 } else { word };
-    let total = pairs
-        .fold(value(to, old), |sum, (x, y)| sum + value(format, cut(x)) * value(format, cut(y)));
-    match to == F32 {
-        true => super::float::canonical(total),
-        false => Kind::F16.narrow(total.to_bits(), Round::Nearest).into(),
+/// A sum rounded to the nearest half.
+#[inline(always)]
+fn round_to_half(sum: f64) -> u32 {
+    let exponent = (sum.to_bits() >> 52 & 0x7ff) as i32 - 1023;
+    // What is added to it has its last place where the half has its own.
+    let large = 1.5 * power(exponent.clamp(1 - F16.bias(), 16) + 52 - F16.fraction as i32);
+    let magnitude = sum.abs();
+    let rounded = magnitude + large - large;
+    // The fields of a half within a double, and the bias that is too much.
+    let normal =
+        (rounded.to_bits() >> (52 - F16.fraction)) as i32 - ((1023 - F16.bias()) << F16.fraction);
+    let denormal = (rounded * power(24)) as i32;
+    let finite = if rounded < power(1 - F16.bias()) { denormal } else { normal };
+    let sign = (sum.to_bits() >> 48) as u32 & 0x8000;
+    match magnitude {
+        _ if sum.is_nan() => 0x7fff,
+        // Half a unit above the largest.
+        65520.0.. => sign | 0x7c00,
+        _ => sign | finite as u32,
     }
 }
