@@ -66,7 +66,7 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
                 for row in 0..8 {
                     let lane = matrix * 8 + row;
                     let address = memory::window_address(w, at, lane);
-                    let words = memory::shared_words::<4>(e, address, lane)?;
+                    let words = memory::shared_row(e, address, lane)?;
                     rows[row * 4..row * 4 + 4].copy_from_slice(&words);
                 }
                 if transpose {
@@ -84,6 +84,7 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
     Ok(Flow::Next)
 }
 
+#[inline(always)]
 fn put(w: &mut Warp, d: u16, exec: u32, rows: &[Row]) {
     if d != SINK {
         for (at, row) in rows.iter().enumerate() {

@@ -5,13 +5,16 @@
 //! How large a group is and how many bits are kept was measured on Hopper, where the whole depth of an
 //! instruction is one group. For Ampere both are assumed: no such GPU was asked.
 //!
-//! All of it happens in double precision, where it is exact: a product has at most 22 bits, what is kept of
-//! a group 33, and no exponent of these formats comes near the ends of a double's. To cut off below a place
-//! is to scale until that place is the ones, and to truncate. Infinities and NaN need no words: they do in a
-//! sum of doubles what they do in silicon.
+//! All of it happens in floating point, where it is exact: a product has at most 22 bits, what is kept of a
+//! group 33, and no exponent of these formats comes near the ends of a double's. To cut off below a place is to
+//! scale until that place is the ones, and to truncate. Infinities and NaN need no words: they do in a sum of
+//! doubles what they do in silicon. Products of finite binary16 numbers fit a single, of which a vector holds
+//! twice as many, and what is kept of their sum without the accumulator fits an integer.
+
+use std::ops::AddAssign;
 
 use super::round::{BF16, F16, F32, Format, TF32};
-use super::tensor::{Element, Row, Shape};
+use super::tensor::{Element, Row, Shape, columns};
 
 /// How products are added up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +34,63 @@ const LOWEST: i32 = -300;
 #[inline(always)]
 fn power(exponent: i32) -> f64 {
     f64::from_bits(((exponent + 1023) as u64) << 52)
+}
+
+/// What factors are kept as.
+trait Factor: Copy {
+    const ZERO: Self;
+    /// What cut-off products are added up in.
+    type Sum: Copy + Default + AddAssign + Into<f64>;
+
+    fn open(value: f32) -> Self;
+    /// What to multiply products with before they are cut off.
+    fn scale(exponent: i32) -> Self;
+    fn cut_product(self, other: Self, scale: Self) -> Self::Sum;
+}
+
+/// For all formats.
+impl Factor for f64 {
+    const ZERO: f64 = 0.0;
+    type Sum = f64;
+
+    #[inline(always)]
+    fn open(value: f32) -> f64 {
+        value.into()
+    }
+
+    #[inline(always)]
+    fn scale(exponent: i32) -> f64 {
+        power(exponent)
+    }
+
+    #[inline(always)]
+    fn cut_product(self, other: f64, scale: f64) -> f64 {
+        (self * other * scale).trunc()
+    }
+}
+
+/// For finite numbers of binary16.
+impl Factor for f32 {
+    const ZERO: f32 = 0.0;
+    type Sum = i32;
+
+    #[inline(always)]
+    fn open(value: f32) -> f32 {
+        value
+    }
+
+    #[inline(always)]
+    fn scale(exponent: i32) -> f32 {
+        // Beyond that all products are zero, and aligned to a tiny accumulator.
+        f32::from_bits(((exponent.min(127) + 127) as u32) << 23)
+    }
+
+    #[inline(always)]
+    fn cut_product(self, other: f32, scale: f32) -> i32 {
+        let scaled = self * other * scale;
+        // SAFETY: the scale makes a product less than four times 2^kept, and `kept` is at most 25.
+        unsafe { scaled.to_int_unchecked() }
+    }
 }
 
 /// The exponent of the leading bit of a number in the low bits of a word, whether that bit is set or not.
@@ -65,13 +125,13 @@ fn value(format: Format, bits: u32) -> f32 {
 
 /// What the lanes of a register hold, taken apart.
 #[derive(Clone, Copy)]
-struct Opened {
-    values: [f64; 32],
+struct Opened<T> {
+    values: [T; 32],
     exponents: [i32; 32],
 }
 
-impl Opened {
-    const EMPTY: Opened = Opened { values: [0.0; 32], exponents: [0; 32] };
+impl<T: Factor> Opened<T> {
+    const EMPTY: Opened<T> = Opened { values: [T::ZERO; 32], exponents: [0; 32] };
 
     #[inline(always)]
     fn fill(&mut self, format: Format, bits: impl Fn(usize) -> u32) {
@@ -79,7 +139,7 @@ impl Opened {
             self.exponents[lane] = exponent(format, bits(lane));
         }
         for lane in 0..32 {
-            self.values[lane] = value(format, bits(lane)).into();
+            self.values[lane] = T::open(value(format, bits(lane)));
         }
     }
 }
@@ -94,11 +154,29 @@ pub(crate) fn float(
     out: &mut [Row],
 ) {
     let half = |word: u32, at: usize| word >> (16 * at) & 0xffff;
+    let tf32 = |word, _| word >> 13;
     match element {
-        Element::F16 => sum_up::<2>((shape.k, how, F16), single, sources, half, out),
-        Element::Bf16 => sum_up::<2>((shape.k, how, BF16), single, sources, half, out),
-        Element::Tf32 => sum_up::<1>((shape.k, how, TF32), single, sources, |w, _| w >> 13, out),
+        Element::F16 if finite(sources.0) && finite(sources.1) => {
+            sum_up::<f32, 2>((shape.k, how, F16), single, sources, half, out)
+        }
+        Element::F16 => sum_up::<f64, 2>((shape.k, how, F16), single, sources, half, out),
+        Element::Bf16 => sum_up::<f64, 2>((shape.k, how, BF16), single, sources, half, out),
+        Element::Tf32 => sum_up::<f64, 1>((shape.k, how, TF32), single, sources, tf32, out),
     }
+}
+
+/// Whether all halves are finite.
+#[inline(always)]
+fn finite(registers: &[Row]) -> bool {
+    let mut special = 0;
+    for register in registers {
+        for lane in 0..32 {
+            // One more in an exponent that is all ones goes into the bit above, which is the sign's.
+            let exponents = register[lane] & 0x7c00_7c00;
+            special |= exponents + 0x0400_0400;
+        }
+    }
+    special & 0x8000_8000 == 0
 }
 
 /// The rows of the result, the even columns before the odd ones.
@@ -110,7 +188,7 @@ type Tile<T> = [[T; 8]; 16];
 /// products does not matter, so A stays in the order of its lanes. C has the even columns in one register or
 /// half and the odd ones in another, and B is put into that order.
 #[inline(always)]
-fn sum_up<const N: usize>(
+fn sum_up<T: Factor, const N: usize>(
     (depth, how, format): (usize, Summation, Format),
     single: bool,
     (a, b, c): (&[Row], &[Row], &[Row]),
@@ -119,15 +197,10 @@ fn sum_up<const N: usize>(
 ) {
     let steps = depth / (4 * N);
     // Of the whole depth the upper eight rows, and then the lower.
-    let mut left = [[[Opened::EMPTY; N]; 2]; 2];
-    let mut right = [[Opened::EMPTY; N]; 2];
+    let mut left = [[[Opened::<T>::EMPTY; N]; 2]; 2];
+    let mut right = [[Opened::<T>::EMPTY; N]; 2];
     for step in 0..steps {
-        let mut columns = [0; 32];
-        for lane in 0..4 {
-            for column in 0..8 {
-                columns[lane * 8 + column] = b[step][(column % 4 * 2 + column / 4) * 4 + lane];
-            }
-        }
+        let columns = columns(&b[step]);
         for at in 0..N {
             right[step][at].fill(format, |lane| element(columns[lane], at));
             for part in 0..2 {
@@ -172,10 +245,10 @@ fn sum_up<const N: usize>(
 
 /// Adds a group of products to the sums. The inner loops are over what vectors hold.
 #[inline(always)]
-fn add_group<const N: usize>(
+fn add_group<T: Factor, const N: usize>(
     kept: i32,
     to: Format,
-    (left, right): ([&[[Opened; N]]; 2], &[[Opened; N]]),
+    (left, right): ([&[[Opened<T>; N]]; 2], &[[Opened<T>; N]]),
     sums: &mut Tile<u32>,
     close: impl Fn(f64) -> u32,
 ) {
@@ -183,7 +256,8 @@ fn add_group<const N: usize>(
     for (largest, sum) in largest.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
         *largest = exponent(to, *sum).max(LOWEST);
     }
-    for (row, largest) in largest.iter_mut().enumerate() {
+    let mut totals: Tile<T::Sum> = [[T::Sum::default(); 8]; 16];
+    for (row, (largest, total)) in largest.iter_mut().zip(&mut totals).enumerate() {
         let first = row % 8 * 4;
         for (x, y) in left[row / 8].as_flattened().iter().zip(right.as_flattened()) {
             for lane in 0..4 {
@@ -193,29 +267,24 @@ fn add_group<const N: usize>(
                 }
             }
         }
-    }
-    let (mut scales, mut totals): (Tile<f64>, Tile<f64>) = ([[0.0; 8]; 16], [[0.0; 8]; 16]);
-    for (scale, largest) in scales.as_flattened_mut().iter_mut().zip(largest.as_flattened()) {
-        *scale = power(kept - largest);
-    }
-    let terms = sums.as_flattened().iter().zip(scales.as_flattened());
-    for (total, (sum, scale)) in totals.as_flattened_mut().iter_mut().zip(terms) {
-        // A zero has no sign here.
-        *total = 0.0 + (f64::from(value(to, *sum)) * scale).trunc();
-    }
-    for (row, (total, scale)) in totals.iter_mut().zip(&scales).enumerate() {
-        let first = row % 8 * 4;
+        let mut scale = [T::ZERO; 8];
+        for column in 0..8 {
+            scale[column] = T::scale(kept - largest[column]);
+        }
         for (x, y) in left[row / 8].as_flattened().iter().zip(right.as_flattened()) {
             for lane in 0..4 {
                 for column in 0..8 {
-                    let product = x.values[first + lane] * y.values[lane * 8 + column];
-                    total[column] += (product * scale[column]).trunc();
+                    let (x, y) = (x.values[first + lane], y.values[lane * 8 + column]);
+                    total[column] += x.cut_product(y, scale[column]);
                 }
             }
         }
     }
     let totals = totals.as_flattened().iter().zip(largest.as_flattened());
     for (sum, (total, largest)) in sums.as_flattened_mut().iter_mut().zip(totals) {
+        let old = (f64::from(value(to, *sum)) * power(kept - largest)).trunc();
+        // A zero has no sign here.
+        let total = 0.0 + old + (*total).into();
         *sum = close(total * power(largest - kept));
     }
 }

@@ -26,6 +26,19 @@ pub(crate) fn registers(shape: Shape, bits: usize) -> (usize, usize) {
     (shape.m * shape.k * bits / 1024, shape.k * 8 * bits / 1024)
 }
 
+/// A register of B in the order in which products need it: eight columns at a time, the even ones before the odd
+/// ones as C has them, for each of the four words that a column has there.
+#[inline(always)]
+pub(super) fn columns(register: &Row) -> Row {
+    let mut out = [0; 32];
+    for word in 0..4 {
+        for column in 0..8 {
+            out[word * 8 + column] = register[(column % 4 * 2 + column / 4) * 4 + word];
+        }
+    }
+    out
+}
+
 /// A number that products of elements are formed and added up in.
 trait Factor: Copy + Default {
     /// `self * b + c`, rounded once.
@@ -196,10 +209,16 @@ pub(crate) fn double(
 }
 
 /// An 8 by 8 matrix of 16-bit elements, transposed: lane `l` holds row `l / 4`, elements `2 * (l % 4)`.
+#[inline(always)]
 pub(crate) fn transpose(x: &Row) -> Row {
-    std::array::from_fn(|lane| {
-        let (row, column) = (lane / 4, lane % 4 * 2);
-        let element = |r: usize, c: usize| x[r * 4 + c / 2] >> (16 * (c % 2)) & 0xffff;
-        element(column, row) | element(column + 1, row) << 16
-    })
+    let mut out = [0; 32];
+    for pair in 0..4 {
+        for at in 0..4 {
+            // Two rows that follow each other, in two columns: two squares of halves.
+            let (upper, lower) = (x[at * 8 + pair], x[at * 8 + 4 + pair]);
+            out[pair * 8 + at] = upper & 0xffff | lower << 16;
+            out[pair * 8 + 4 + at] = upper >> 16 | lower & 0xffff_0000;
+        }
+    }
+    out
 }
