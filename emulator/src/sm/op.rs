@@ -765,7 +765,6 @@ pub(crate) enum Op {
         at: Address,
         width: Width,
         space: Space,
-        p: u8,
         when: Pred,
     },
     Store {
@@ -776,7 +775,6 @@ pub(crate) enum Op {
     },
     Atom {
         d: u16,
-        p: u8,
         at: Address,
         s: u16,
         t: u16,

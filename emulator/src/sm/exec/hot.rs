@@ -468,7 +468,7 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Option<Step<Flo
             }
             Ok(Flow::Next)
         }
-        Op::Load { d, at, width, space: Space::Global, p: PSINK, when: Pred::TRUE } => {
+        Op::Load { d, at, width, space: Space::Global, when: Pred::TRUE } => {
             memory::load_global(w, e, exec, d, at, width)
         }
         Op::Bra { to, when, mask, not, also } => {

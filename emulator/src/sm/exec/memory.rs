@@ -47,6 +47,7 @@ fn addresses(w: &Warp, at: Address) -> [u64; 32] {
 }
 
 /// The address of one lane in shared or local memory.
+#[inline(always)]
 pub(crate) fn window_address(w: &Warp, at: Address, lane: usize) -> u32 {
     let base = w.regs[at.base as usize][lane] << at.scale;
     let uniform = match at.uniform {
@@ -277,6 +278,7 @@ pub(super) fn inside_window(window: u64, address: u64) -> Option<u64> {
     (window != 0 && offset < WINDOW).then_some(offset)
 }
 
+#[inline(always)]
 fn shared_offset(e: &Shared, lane: usize, address: u64, bytes: u32) -> Step<usize> {
     let size = e.bytes.len() as u64;
     match address < size && u64::from(bytes) <= size - address {
@@ -430,29 +432,26 @@ fn write_rows(w: &mut Warp, d: u16, exec: u32, rows: &[[u32; 32]]) {
     }
 }
 
-/// Words of shared memory for the matrix loads.
-pub(crate) fn shared_words<const N: usize>(
-    e: &Shared,
-    address: u32,
-    lane: usize,
-) -> Step<[u32; N]> {
-    let bytes = N as u32 * 4;
+/// A row of a matrix in shared memory.
+#[inline(always)]
+pub(crate) fn shared_row(e: &Shared, address: u32, lane: usize) -> Step<[u32; 4]> {
+    let bytes = 16;
     if address % bytes != 0 {
         return lane_trap(FaultKind::Misaligned { bytes }, lane, address.into());
     }
     let at = shared_offset(e, lane, address.into(), bytes)?;
-    Ok(std::array::from_fn(|n| {
-        let word = &e.bytes[at + n * 4..at + n * 4 + 4];
-        u32::from_le_bytes([word[0], word[1], word[2], word[3]])
-    }))
+    let mut words = [0; 4];
+    for (word, bytes) in words.iter_mut().zip(e.bytes[at..at + 16].chunks_exact(4)) {
+        *word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
+    }
+    Ok(words)
 }
 
 #[inline(always)]
 pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
     match *op {
-        Op::Load { d, at, width, space, p, when } => {
+        Op::Load { d, at, width, space, when } => {
             let wanted = exec & w.mask(when);
-            w.set_pred(p, exec, wanted);
             if wanted != exec {
                 // Lanes whose condition is false read zero.
                 let rows = [[0; 32]; 4];
@@ -645,7 +644,7 @@ fn combine(op: AtomicOp, old: u64, operand: u64, other: u64) -> u64 {
 }
 
 fn atomic(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
-    let Op::Atom { d, p, at, s, t, op, space } = *op else {
+    let Op::Atom { d, at, s, t, op, space } = *op else {
         unreachable!("sorted by the caller");
     };
     let wide = op.bytes() == 8;
@@ -693,6 +692,5 @@ fn atomic(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
             false => w.regs[d as usize][lane] = result as u32,
         }
     }
-    w.set_pred(p, exec, exec);
     Ok(Flow::Next)
 }

@@ -101,7 +101,6 @@ impl Lowering<'_> {
         let swap = matches!(op, AtomicOp::Cas { .. } | AtomicOp::CasTest { .. });
         Op::Atom {
             d: if returns { self.dst(registers) } else { SINK },
-            p: PSINK,
             at,
             s: self.reg(32, registers),
             t: if swap { self.reg(64, registers) } else { ZERO },
@@ -136,7 +135,6 @@ impl Lowering<'_> {
                     at: self.global(whole_has_uniform.then_some(32)),
                     width,
                     space: if kind == Kind::Ldg { Space::Global } else { Space::Generic },
-                    p: PSINK,
                     when: self.inverted(64, 67, false),
                 }
             }
@@ -161,7 +159,6 @@ impl Lowering<'_> {
                     at: self.window(32),
                     width,
                     space: if kind == Kind::Lds { Space::Shared } else { Space::Local },
-                    p: PSINK,
                     when: Pred::TRUE,
                 }
             }
@@ -217,7 +214,6 @@ impl Lowering<'_> {
                 let at = self.window(64);
                 Op::Atom {
                     d: self.dst(1),
-                    p: PSINK,
                     at,
                     s: ZERO,
                     t: ZERO,
