@@ -181,7 +181,9 @@ impl Space {
         let after = self.mappings.partition_point(|mapping| mapping.start <= va);
         let below = after.checked_sub(1).map(|at| &self.mappings[at]);
         if let Some(mapping) = below.filter(|mapping| va < mapping.end) {
-            self.last.store(after - 1, Relaxed);
+            if self.last.load(Relaxed) != after - 1 {
+                self.last.store(after - 1, Relaxed);
+            }
             return Ok(mapping);
         }
         let reason = if va >> ADDRESS_BITS != 0 {
