@@ -1,7 +1,11 @@
 //! Every instruction, alone, on the GPU of this machine against the interpreter of the software Orin,
 //! bit for bit. Without a GPU, or on one of another generation, this is reported as ignored.
 //!
-//! `silicon --all DIRECTORY` also writes what the GPU answered: a line for each instruction word.
+//!     cargo test --release --test silicon
+//!     UPDATE_GOLDEN=1 cargo test --release --test silicon     # also writes what the GPU answered
+//!
+//! Any other value of `UPDATE_GOLDEN` is a directory to write to. `silicon --all DIRECTORY` writes the
+//! differences and a line for each instruction word; `SILICON_ONLY=381,23c` asks for some opcodes alone.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -9,7 +13,7 @@ use std::time::Duration;
 
 use doorbell::{Commands, Device, Error, Launch, Memory, Module, Queue, Result, Select, args};
 use emulator::sm::Arch;
-use emulator::sm::silicon::{Check, OUTPUTS, ROUNDS, THREADS, checks, hash};
+use emulator::sm::silicon::{Check, KEPT_ROUNDS, OUTPUTS, ROUNDS, THREADS, checks, files, hash};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -34,6 +38,13 @@ fn main() {
         std::fs::write(folder.join("differences.txt"), &report.differences).expect("a file");
         std::fs::write(folder.join("raw.bin"), &report.raw).expect("a file");
     }
+    if let Ok(place) = std::env::var("UPDATE_GOLDEN") {
+        assert!(arch == Arch::Sm90, "the committed answers are a Hopper GPU's");
+        let folder = if place == "1" { "emulator/golden" } else { &place };
+        for (name, text) in files(report.answers.iter().map(|(c, rounds)| (c, &rounds[..]))) {
+            std::fs::write(Path::new(folder).join(name), text).expect("a file can be written");
+        }
+    }
     assert!(report.differing == 0, "{} words differ", report.differing);
 }
 
@@ -43,6 +54,8 @@ struct Report {
     lines: String,
     differences: String,
     raw: Vec<u8>,
+    /// What the GPU said to each word it took.
+    answers: Vec<(Check, Vec<Vec<u32>>)>,
     differing: usize,
 }
 
@@ -86,6 +99,10 @@ fn run(device: &Device, arch: Arch, cubin: &[u8]) -> Report {
             match verdict.count {
                 0 => same += 1,
                 _ => report.differing += 1,
+            }
+            if let Ok(answer) = answer {
+                let kept = answer.iter().take(KEPT_ROUNDS).cloned().collect();
+                report.answers.push((**check, kept));
             }
             // The words themselves, for whoever looks for the rule.
             if let (Ok(answer), true) = (answer, verdict.count != 0 && report.raw.len() < 40 << 20)

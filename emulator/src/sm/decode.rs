@@ -61,6 +61,7 @@ pub fn decode(arch: Arch, word: u128) -> Result<Decoded, Illegal> {
     let decoded = Decoded { arch, word, row, form };
     let mut known = 0xfff | GUARD.mask() | GUARD_NOT.mask() | SCHEDULING.mask();
     let mut wrong = 0;
+    known |= row.variant.map_or(0, |variant| variant.mask);
     for modifier in row.modifiers {
         known |= modifier.mask();
         if modifier.name(word).is_none() {
@@ -73,9 +74,7 @@ pub fn decode(arch: Arch, word: u128) -> Result<Decoded, Illegal> {
             Operand::Fixed(field, value) if field.get(word) != value => wrong |= field.mask(),
             _ => {}
         }
-        if matches!(operand, Operand::UniformAddress) && decoded.bit(90) != decoded.bit(91) {
-            wrong |= UNIFORM.mask();
-        }
+        wrong |= decoded.wrong_base(operand);
         if decoded.bad_halves(operand) {
             return Err(Illegal::Modifier(word, row.name));
         }
@@ -115,6 +114,42 @@ pub(crate) struct ModFields {
 }
 
 impl Decoded {
+    /// What is wrong with the bits that say how wide the base of a global access is: a single register
+    /// goes with a uniform addend alone.
+    fn wrong_base(&self, operand: &Operand) -> u128 {
+        let (pair, addend) = match operand {
+            Operand::UniformAddress => (PAIR, self.bit(91) && !self.descriptor()),
+            Operand::AtomAddress => (ATOM_PAIR, !self.descriptor()),
+            _ => return 0,
+        };
+        let uniform = matches!(operand, Operand::AtomAddress) || self.bit(91);
+        match self.get(pair) == 1 {
+            true if !uniform => pair.mask(),
+            false if uniform && !addend => pair.mask(),
+            _ => 0,
+        }
+    }
+
+    /// Whether the uniform register of a global access with one names a descriptor.
+    pub(crate) fn descriptor(&self) -> bool {
+        use Kind::*;
+        match self.row.kind {
+            Atomg | Atom | AtomgFloat | AtomFloat | AtomCount | Red | RedFloat => {
+                self.get(ATOM_DESCRIPTOR) == 1
+            }
+            _ => self.get(DESCRIPTOR) == 1,
+        }
+    }
+
+    /// Whether the base of a global access is one register instead of a pair.
+    pub(crate) fn narrow_base(&self) -> bool {
+        self.row.operands.iter().any(|operand| match operand {
+            Operand::UniformAddress => self.bit(91) && self.get(PAIR) == 0,
+            Operand::AtomAddress => self.get(ATOM_PAIR) == 0,
+            _ => false,
+        })
+    }
+
     pub(crate) fn get(&self, field: Field) -> u64 {
         field.get(self.word)
     }
@@ -221,13 +256,13 @@ impl Decoded {
             Operand::Number(field) | Operand::Part(field) => field.mask(),
             Operand::Bar(lo) => bits(lo + 3, lo),
             Operand::Special => SPECIAL.mask(),
-            Operand::Target | Operand::RegTarget => {
+            Operand::Target | Operand::RegTarget | Operand::AbsoluteTarget => {
                 let low = match self.arch {
                     Arch::Sm87 => 0,
                     Arch::Sm90 => TARGET_LOW.mask(),
                 };
                 let base = match operand {
-                    Operand::RegTarget => SRC_A.mask(),
+                    Operand::RegTarget | Operand::AbsoluteTarget => SRC_A.mask(),
                     _ => 0,
                 };
                 low | base | TARGET_HIGH.mask()
@@ -242,6 +277,7 @@ impl Decoded {
                 let always = SRC_A.mask() | bits(101, 101);
                 let descriptor = match self.row.kind {
                     Kind::Ldg | Kind::Ld | Kind::Stg | Kind::St => DESCRIPTOR.mask(),
+                    Kind::Red | Kind::RedFloat => ATOM_DESCRIPTOR.mask(),
                     _ => 0,
                 };
                 match ur {
@@ -258,7 +294,9 @@ impl Decoded {
                 let scale = if scaled { SCALE.mask() } else { 0 };
                 SRC_A.mask() | OFFSET24.mask() | scale | uniform
             }
-            Operand::UniformAddress => bits(91, 90),
+            Operand::UniformAddress => PAIR.mask() | UNIFORM.mask(),
+            Operand::AtomAddress => ATOM_DESCRIPTOR.mask() | ATOM_PAIR.mask(),
+            Operand::UniformWindow => USRC_A.mask() | OFFSET24.mask(),
             Operand::CopyTarget => DST.mask() | COPY_SHARED_OFFSET.mask(),
             Operand::CopySource => {
                 SRC_A.mask()
@@ -268,9 +306,11 @@ impl Decoded {
                     | bits(101, 101)
             }
             Operand::CacheLine => SRC_A.mask() | SLOT32_IMM.mask(),
-            Operand::BarrierId if self.word & 0xfff == 0x51d => SLOT32_REG.mask(),
+            Operand::BarrierId if matches!(self.word & 0xfff, 0x31d | 0x51d) => SLOT32_REG.mask(),
             Operand::BarrierId => BARRIER_ID.mask(),
-            Operand::BarrierCount if self.word & 0xfff == 0x91d => SLOT32_REG.mask(),
+            Operand::BarrierCount if matches!(self.word & 0xfff, 0x31d | 0x91d) => {
+                SLOT32_REG.mask()
+            }
             Operand::BarrierCount => BARRIER_COUNT.mask(),
             Operand::DivergenceMask => bits(29, 24) | bits(30, 30) | UNIFORM.mask(),
             Operand::Fixed(field, _) | Operand::Hint(field) => field.mask(),

@@ -38,6 +38,24 @@ pub(crate) fn special_name(index: u8) -> Option<&'static str> {
         0x51 => "SR_CLOCKHI",
         0x52 => "SR_GLOBALTIMERLO",
         0x53 => "SR_GLOBALTIMERHI",
+        0x64..=0x73 => [
+            "SR_PM0",
+            "SR_PM_HI0",
+            "SR_PM1",
+            "SR_PM_HI1",
+            "SR_PM2",
+            "SR_PM_HI2",
+            "SR_PM3",
+            "SR_PM_HI3",
+            "SR_PM4",
+            "SR_PM_HI4",
+            "SR_PM5",
+            "SR_PM_HI5",
+            "SR_PM6",
+            "SR_PM_HI6",
+            "SR_PM7",
+            "SR_PM_HI7",
+        ][usize::from(index - 0x64)],
         0x88 => "SR_CgaCtaId",
         0xff => "SRZ",
         _ => return None,
@@ -269,6 +287,13 @@ impl Decoded {
             Operand::ShortTarget => {
                 out.write_str(&relative(SHORT_TARGET.signed(self.word) * 4 + 16))
             }
+            Operand::AbsoluteTarget => {
+                let base = register(self.get(SRC_A));
+                match self.relative() {
+                    0 => out.write_str(&base),
+                    at => write!(out, "{base} {}", signed(at)),
+                }
+            }
             Operand::RegTarget => {
                 let base = register(self.get(SRC_A));
                 match self.row.kind {
@@ -281,7 +306,7 @@ impl Decoded {
     }
 
     /// Ampere prints the memory descriptor only where the assembler asked for it.
-    fn descriptor(&self, uniform: &str, out: &mut String) -> fmt::Result {
+    fn print_descriptor(&self, uniform: &str, out: &mut String) -> fmt::Result {
         match self.arch == crate::sm::Arch::Sm87 && !self.bit(101) {
             true => Ok(()),
             false => write!(out, "desc[{uniform}]"),
@@ -321,11 +346,13 @@ impl Decoded {
                     None => bracket(out, &[base], displacement),
                     Some(lo) => {
                         let uniform = uniform_register(at(lo, 6));
-                        if self.bit(76) || (lo == 64 && self.bit(71)) {
-                            self.descriptor(&uniform, out)?;
-                            bracket(out, &[format!("{base}.64")], displacement)
+                        let width = if self.narrow_base() { "U32" } else { "64" };
+                        let base = format!("{base}.{width}");
+                        if self.descriptor() {
+                            self.print_descriptor(&uniform, out)?;
+                            bracket(out, &[base], displacement)
                         } else {
-                            bracket(out, &[format!("{base}.64"), uniform], displacement)
+                            bracket(out, &[base, uniform], displacement)
                         }
                     }
                 }
@@ -351,6 +378,10 @@ impl Decoded {
                 }
                 bracket(out, &[base, uniform], displacement)
             }
+            Operand::UniformWindow => {
+                let base = uniform_register(self.get(USRC_A));
+                bracket(out, &[base], OFFSET24.signed(self.word))
+            }
             Operand::CopyTarget => {
                 bracket(out, &[register(self.get(DST))], COPY_SHARED_OFFSET.signed(self.word))
             }
@@ -359,7 +390,7 @@ impl Decoded {
                 let displacement = COPY_GLOBAL_OFFSET.signed(self.word);
                 let uniform = uniform_register(self.get(SLOT64_UREG));
                 if self.bit(76) {
-                    self.descriptor(&uniform, out)?;
+                    self.print_descriptor(&uniform, out)?;
                     bracket(out, &[base], displacement)
                 } else {
                     bracket(out, &[base, uniform], displacement)
@@ -368,11 +399,11 @@ impl Decoded {
             Operand::CacheLine => {
                 bracket(out, &[register(self.get(SRC_A))], SLOT32_IMM.signed(self.word))
             }
-            Operand::BarrierId if self.word & 0xfff == 0x51d => {
+            Operand::BarrierId if matches!(self.word & 0xfff, 0x31d | 0x51d) => {
                 out.write_str(&register(self.get(SLOT32_REG)))
             }
             Operand::BarrierId => write!(out, "{:#x}", self.get(BARRIER_ID)),
-            Operand::BarrierCount if self.word & 0xfff == 0x91d => {
+            Operand::BarrierCount if matches!(self.word & 0xfff, 0x31d | 0x91d) => {
                 out.write_str(&register(self.get(SLOT32_REG)))
             }
             Operand::BarrierCount => match self.get(BARRIER_COUNT) {

@@ -4,7 +4,11 @@ use super::meaning::Combine;
 use super::meaning::convert::{Float, Integer};
 use super::meaning::float::{Extreme, Mode};
 use super::meaning::floating::Summation;
+use super::meaning::fp8;
 use super::meaning::integer::{Atomic, Dot, Funnel, Lanes, Lea};
+use super::meaning::mbarrier::Change;
+use super::meaning::pack::{BytePair, PackBytes};
+use super::meaning::sparse::Places;
 use super::meaning::tensor::{Element, Shape, Small};
 use super::meaning::{Round, half, mufu};
 
@@ -66,6 +70,8 @@ pub(crate) struct Address {
     pub(crate) base: u16,
     /// The uniform register (pair) to add; [`UZERO`] when there is none.
     pub(crate) uniform: u8,
+    /// The upper half of a 64-bit base: the next register, or the zero register.
+    pub(crate) high: u16,
     /// The left shift of the base of a shared access.
     pub(crate) scale: u8,
     pub(crate) offset: i32,
@@ -125,6 +131,13 @@ pub(crate) enum AtomicOp {
     },
     /// One more for every lane.
     Count,
+    /// An arrival at a barrier in memory, as Ampere has them.
+    Arrive,
+    /// A change of a barrier of Hopper: what is fixed, and what the operand counts.
+    Change {
+        plus: Change,
+        times: Change,
+    },
     /// Addition in single precision; denormals flushed or not.
     AddF32 {
         flush: bool,
@@ -154,7 +167,7 @@ impl AtomicOp {
             {
                 8
             }
-            AtomicOp::AddF64 => 8,
+            AtomicOp::AddF64 | AtomicOp::Arrive | AtomicOp::Change { .. } => 8,
             _ => 4,
         }
     }
@@ -179,6 +192,8 @@ pub(crate) enum BranchWhen {
     Diverged,
     /// The executing set is the mask.
     Converged,
+    /// The condition holds in any lane.
+    Any,
 }
 
 /// How a vote combines.
@@ -220,11 +235,29 @@ pub(crate) enum BarrierMode {
     AnyTrue,
 }
 
+/// What an atomic of several words does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WideAtomic {
+    /// The same to each word.
+    Words(AtomicOp),
+    Exchange,
+    Cas,
+}
+
+/// What a sparse product multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SparseOf {
+    Floats { element: Element, how: Summation, single: bool },
+    Integers { kinds: (Small, Small), saturate: bool },
+}
+
 /// A number given by the instruction or read from a register.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Given {
     Number(u32),
     Reg(u16),
+    /// Bits 27 to 16 of a register.
+    Upper(u16),
 }
 
 /// What an instruction does. Register destinations are rows (RZ is the sink), sources as they come.
@@ -413,6 +446,14 @@ pub(crate) enum Op {
         tables: [u8; 2],
         out: [u8; 2],
         uniform: bool,
+    },
+    /// Two functions of the signs of three numbers.
+    PlopSign {
+        a: Src,
+        b: Src,
+        c: Src,
+        tables: [u8; 2],
+        out: [u8; 2],
     },
     Abs {
         d: u16,
@@ -638,6 +679,48 @@ pub(crate) enum Op {
         finite: bool,
         merge: bool,
     },
+    /// Two narrow integers, A above B, and above them part of C.
+    NarrowPair {
+        d: u16,
+        a: Src,
+        b: Src,
+        c: Src,
+        to: Integer,
+        high: bool,
+    },
+    /// Two bytes made of floats, A above B, and a half of C above them.
+    BytePair {
+        d: u16,
+        a: Src,
+        b: Src,
+        c: Src,
+        how: BytePair,
+        high: bool,
+    },
+    /// Two floats of eight bits, A above B, beside a half of C.
+    PackBytes {
+        d: u16,
+        a: Src,
+        b: Src,
+        c: Src,
+        to: fp8::Small,
+        how: PackBytes,
+    },
+    /// A single with the fraction of TF32.
+    RoundTf32 {
+        d: u16,
+        b: Src,
+        zero: bool,
+        relu: bool,
+    },
+    /// Two halves made of floats of eight bits.
+    UnpackBytes {
+        d: u16,
+        b: Src,
+        from: fp8::Small,
+        relu: bool,
+        high: bool,
+    },
     Narrow {
         d: u16,
         b: Src,
@@ -662,6 +745,12 @@ pub(crate) enum Op {
         a: u16,
         all: bool,
         wide: bool,
+    },
+    /// Chooses one of the lanes for which a predicate holds.
+    Elect {
+        d: u8,
+        p: u8,
+        from: Pred,
     },
     Redux {
         d: u8,
@@ -706,6 +795,20 @@ pub(crate) enum Op {
         saturate: bool,
         plus: Pred,
     },
+    /// A product with a matrix of which half is zero.
+    Sparse {
+        d: u16,
+        a: u16,
+        b: u16,
+        c: u16,
+        /// Of the elements that are there.
+        shape: Shape,
+        of: SparseOf,
+        /// The register that says where they were.
+        held: u16,
+        places: Places,
+        plus: Pred,
+    },
     /// Bits counted: those that both sides have, or those in which they differ.
     Bmma {
         d: u16,
@@ -721,10 +824,18 @@ pub(crate) enum Op {
         a: u16,
         b: u16,
         c: u16,
+        shape: Shape,
         plus: Pred,
     },
     Ldsm {
         d: u16,
+        at: Address,
+        count: u8,
+        transpose: bool,
+    },
+    /// Stores matrices to shared memory.
+    Stsm {
+        s: u16,
         at: Address,
         count: u8,
         transpose: bool,
@@ -775,10 +886,22 @@ pub(crate) enum Op {
     },
     Atom {
         d: u16,
+        /// Where memory has no unit for it: whether it was done.
+        p: u8,
         at: Address,
         s: u16,
         t: u16,
         op: AtomicOp,
+        space: Space,
+    },
+    /// Two or four words at once: floats one by one, or all of it exchanged.
+    AtomWide {
+        d: u16,
+        at: Address,
+        s: u16,
+        t: u16,
+        op: WideAtomic,
+        width: Width,
         space: Space,
     },
     CopyAsync {
@@ -791,9 +914,21 @@ pub(crate) enum Op {
     QuerySpace {
         d: u16,
         p: u8,
-        base: u16,
-        offset: i32,
+        at: Address,
         space: u8,
+    },
+    /// Whether the phase of a barrier in shared memory is over. Who tries to wait lets others go on.
+    PhaseCheck {
+        p: u8,
+        at: Address,
+        s: u16,
+        tries: bool,
+    },
+    /// Exchanges a uniform pair with shared memory.
+    ExchangeUniform {
+        d: u8,
+        at: Address,
+        s: u8,
     },
     // Ordering has nothing to order here.
     Fence,
@@ -827,6 +962,7 @@ pub(crate) enum Op {
     CallReg {
         base: u16,
         offset: i64,
+        absolute: bool,
         also: Pred,
     },
     Ret {
@@ -894,6 +1030,7 @@ pub(crate) enum UOp {
     Sel { d: u8, a: Src, b: Src, pick: Pred },
     SetP { a: Src, b: Src, signed: bool, extended: Option<Pred>, compare: Compare },
     Flo { d: u8, b: Src, signed: bool, from_top: bool, out: u8 },
+    Extend { d: u8, a: Src, b: Src, signed: bool, wrap: bool },
     Brev { d: u8, b: Src },
     Popc { d: u8, b: Src },
 }

@@ -51,6 +51,15 @@ pub(super) fn step(w: &mut Warp, _: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             w.write(d, exec, &out);
             w.set_pred(p, exec, if agreed { u32::MAX } else { 0 });
         }
+        Op::Elect { d, p, from } => {
+            // Nobody is the lane of all ones.
+            let lane = match (exec & w.mask(from)).trailing_zeros() {
+                32 => u32::MAX,
+                lane => lane,
+            };
+            w.uregs[d as usize] = lane;
+            w.set_pred(p, exec, 1u32.checked_shl(lane).unwrap_or(0));
+        }
         Op::Redux { d, a, op, signed } => {
             let values = lanes(exec).map(|lane| w.regs[a as usize][lane]);
             let result = values.reduce(|x, y| match (op, signed) {
@@ -122,6 +131,7 @@ fn given_row(w: &Warp, what: Given) -> [u32; 32] {
     match what {
         Given::Number(n) => [n; 32],
         Given::Reg(r) => w.regs[r as usize],
+        Given::Upper(r) => w.regs[r as usize].map(|word| word >> 16 & 0xfff),
     }
 }
 

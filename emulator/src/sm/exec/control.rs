@@ -31,6 +31,7 @@ fn given(w: &Warp, given: Given, exec: u32) -> u32 {
     match given {
         Given::Number(n) => n,
         Given::Reg(row) => first(w, row, exec),
+        Given::Upper(row) => first(w, row, exec) >> 16 & 0xfff,
     }
 }
 
@@ -92,17 +93,18 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             let target = (w.now.pc + 1).wrapping_add_signed(to);
             Ok(branch(w, taken, target))
         }
-        Op::Brx { base, offset, also } | Op::CallReg { base, offset, also } => {
+        Op::Brx { base, offset, also } => {
             let taken = exec & w.mask(also);
             let origin = after(w, e).wrapping_add_signed(offset);
             scatter(w, e, taken, |w, lane| origin.wrapping_add(w.pair(base, lane)))
         }
-        Op::Ret { base, offset, absolute, also } => {
+        Op::CallReg { base, offset, absolute, also } | Op::Ret { base, offset, absolute, also } => {
             let taken = exec & w.mask(also);
             let origin = match absolute {
                 true => 0,
-                false => after(w, e).wrapping_add_signed(offset),
-            };
+                false => after(w, e),
+            }
+            .wrapping_add_signed(offset);
             scatter(w, e, taken, |w, lane| origin.wrapping_add(w.pair(base, lane)))
         }
         Op::Trap { number } => trap(FaultKind::Trap(number)),
@@ -222,8 +224,8 @@ fn warp_sync(w: &mut Warp, mask: Given, exec: u32) -> Step<Flow> {
         let named = given(w, mask, 1 << lane);
         let same = match mask {
             Given::Number(_) => left,
-            Given::Reg(row) => (0..32)
-                .filter(|l| left >> l & 1 == 1 && w.regs[row as usize][*l] == named)
+            _ => (0..32)
+                .filter(|l| left >> l & 1 == 1 && given(w, mask, 1 << l) == named)
                 .fold(0, |lanes, l| lanes | 1 << l),
         };
         left &= !same;
@@ -242,7 +244,7 @@ pub(super) fn barrier_id(w: &Warp, id: Given, exec: u32) -> u32 {
     match id {
         Given::Number(n) => n,
         // Only an instruction of its own reaches the cluster barrier.
-        Given::Reg(_) => given(w, id, exec) & 15,
+        _ => given(w, id, exec) & 15,
     }
 }
 

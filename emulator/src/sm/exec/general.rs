@@ -6,7 +6,7 @@ use super::hot::{Flow, float_mods, holds, map1, map2, map3, row, scalar, set_bot
 use super::warp::Warp;
 use super::{across, control, memory, packed, tensor, uniform};
 use crate::sm::meaning::convert::{self, Float};
-use crate::sm::meaning::{compare, double, float, half, integer, mufu};
+use crate::sm::meaning::{compare, double, float, half, integer, mufu, pack};
 use crate::sm::op::*;
 
 /// The value of a 64-bit source that is the same in all lanes. An immediate is the upper word.
@@ -67,14 +67,19 @@ pub(crate) fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step
         Op::Load { .. }
         | Op::Store { .. }
         | Op::Atom { .. }
+        | Op::AtomWide { .. }
         | Op::CopyAsync { .. }
         | Op::QuerySpace { .. }
+        | Op::PhaseCheck { .. }
+        | Op::ExchangeUniform { .. }
         | Op::Ldc { .. }
         | Op::Uldc { .. } => memory::step(w, e, &inst.op, exec),
         Op::Hmma { .. }
         | Op::Imma { .. }
         | Op::Bmma { .. }
         | Op::Dmma { .. }
+        | Op::Sparse { .. }
+        | Op::Stsm { .. }
         | Op::Ldsm { .. }
         | Op::Movm { .. } => tensor::step(w, e, &inst.op, exec),
         Op::HAdd { .. }
@@ -88,6 +93,7 @@ pub(crate) fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step
         | Op::VoteU { .. }
         | Op::Match { .. }
         | Op::Redux { .. }
+        | Op::Elect { .. }
         | Op::RegToUreg { .. }
         | Op::Shfl { .. } => across::step(w, e, &inst.op, exec),
         Op::FAdd { .. }
@@ -410,6 +416,31 @@ fn integers(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Option<Flow>> 
                 }
             }
             Flow::Next
+        }
+        Op::PlopSign { a, b, c, tables, out } => {
+            let rows = [row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?];
+            let signs =
+                rows.map(|r| (0..32).fold(0, |mask, lane| mask | (w.regs[r][lane] >> 31) << lane));
+            for (table, out) in tables.into_iter().zip(out) {
+                let [x, y, z] = signs;
+                w.set_pred(out, exec, integer::lop3(table, x, y, z));
+            }
+            Flow::Next
+        }
+        Op::NarrowPair { d, a, b, c, to, high } => {
+            map3(w, e, exec, d, [a, b, c], |x, y, z| pack::narrow_pair(to, x, y, z, high))?
+        }
+        Op::BytePair { d, a, b, c, how, high } => {
+            map3(w, e, exec, d, [a, b, c], |x, y, z| pack::byte_pair(how, x, y, z, high))?
+        }
+        Op::PackBytes { d, a, b, c, to, how } => {
+            map3(w, e, exec, d, [a, b, c], |x, y, z| pack::floats_to_bytes(to, how, [x, y], z))?
+        }
+        Op::UnpackBytes { d, b, from, relu, high } => {
+            map1(w, e, exec, d, b, |x| pack::bytes_to_halves(from, relu, x, high))?
+        }
+        Op::RoundTf32 { d, b, zero, relu } => {
+            map1(w, e, exec, d, b, |x| pack::round_tf32(x, zero, relu))?
         }
         Op::Abs { d, b } => map1(w, e, exec, d, b, |x| (x as i32).wrapping_abs() as u32)?,
         Op::Difference { d, a, b, c, signed, out } => {

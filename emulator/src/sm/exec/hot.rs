@@ -477,6 +477,7 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Option<Step<Flo
             // A test of who is here is the same for all who are: everybody goes or nobody.
             let taken = match when {
                 BranchWhen::Always => taken,
+                BranchWhen::Any if taken == 0 => 0,
                 BranchWhen::Diverged if taken == set => 0,
                 BranchWhen::Converged if taken != set => 0,
                 _ => w.now.mask,

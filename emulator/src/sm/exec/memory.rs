@@ -6,10 +6,11 @@ use super::global::{Gathered, Span};
 use super::hot::Flow;
 use super::warp::Warp;
 use crate::sm::meaning::integer::Atomic;
-use crate::sm::meaning::{double, float, half};
+use crate::sm::meaning::{double, float, half, mbarrier};
 use crate::sm::op::*;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64};
+use std::sync::{Mutex, PoisonError};
 
 /// One past the local addresses.
 const LOCAL_END: u64 = 1 << 24;
@@ -38,7 +39,7 @@ fn addresses(w: &Warp, at: Address) -> [u64; 32] {
     if at.base == ZERO {
         return [add; 32];
     }
-    let (low, high) = (&w.regs[at.base as usize], &w.regs[at.base as usize + 1]);
+    let (low, high) = (&w.regs[at.base as usize], &w.regs[at.high as usize]);
     let mut out = [0; 32];
     for lane in 0..32 {
         out[lane] = (u64::from(low[lane]) | u64::from(high[lane]) << 32).wrapping_add(add);
@@ -90,8 +91,7 @@ fn gather<'m>(
     width: Width,
 ) -> Step<Option<Gathered<'m>>> {
     let add = w.upair(at.uniform).wrapping_add(at.offset as i64 as u64);
-    let high = if at.base == ZERO { ZERO } else { at.base + 1 };
-    let (low, high) = (&w.regs[at.base as usize], &w.regs[high as usize]);
+    let (low, high) = (&w.regs[at.base as usize], &w.regs[at.high as usize]);
     let lane = exec.trailing_zeros() as usize & 31;
     let address = (u64::from(low[lane]) | u64::from(high[lane]) << 32).wrapping_add(add);
     let span = span(e, address, width.bytes(), lane)?;
@@ -447,6 +447,36 @@ pub(crate) fn shared_row(e: &Shared, address: u32, lane: usize) -> Step<[u32; 4]
     Ok(words)
 }
 
+/// Stores a row of a matrix in shared memory.
+pub(crate) fn put_shared_words(
+    e: &mut Shared,
+    address: u32,
+    lane: usize,
+    words: &[u32],
+) -> Step<()> {
+    let bytes = words.len() as u32 * 4;
+    if address % bytes != 0 {
+        return lane_trap(FaultKind::Misaligned { bytes }, lane, address.into());
+    }
+    let at = shared_offset(e, lane, address.into(), bytes)?;
+    for (place, word) in e.bytes[at..at + bytes as usize].chunks_exact_mut(4).zip(words) {
+        place.copy_from_slice(&word.to_le_bytes());
+    }
+    Ok(())
+}
+
+/// The place of a barrier in shared memory.
+fn barrier_at<'m>(
+    w: &mut Warp,
+    e: &mut Shared<'_, 'm>,
+    at: Address,
+    lane: usize,
+) -> Step<Place<'m>> {
+    let access = Access { width: Width::W64, space: Space::Shared };
+    let address = window_address(w, at, lane).into();
+    place(w, e, lane, address, access)
+}
+
 #[inline(always)]
 pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
     match *op {
@@ -494,6 +524,7 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             store_lanes(w, e, exec, s, &addresses, Access { width, space })
         }
         Op::Atom { .. } => atomic(w, e, op, exec),
+        Op::AtomWide { .. } => wide_atomic(w, e, op, exec),
         Op::CopyAsync { shared, global, width, zero_fill, when } => {
             let wanted = exec & w.mask(when);
             let from = addresses(w, global);
@@ -523,8 +554,33 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             }
             Ok(Flow::Next)
         }
-        Op::QuerySpace { d, p, base, offset, space } => {
-            let at = Address { base, uniform: UZERO, scale: 0, offset };
+        Op::PhaseCheck { p, at, s, tries } => {
+            let mut over = 0;
+            for lane in (0..32).filter(|lane| exec >> lane & 1 == 1) {
+                let place = barrier_at(w, e, at, lane)?;
+                let phase = read(w, e, &place, Width::W64)[1] ^ w.regs[s as usize][lane];
+                over |= (phase >> 31) << lane;
+            }
+            w.set_pred(p, exec, over);
+            if tries && over & exec != exec {
+                // Somebody would wait here: others have their turn.
+                w.now.pc += 1;
+                return Ok(Flow::Yield);
+            }
+            Ok(Flow::Next)
+        }
+        Op::ExchangeUniform { d, at, s } => {
+            let lane = exec.trailing_zeros() as usize & 31;
+            let place = barrier_at(w, e, at, lane)?;
+            let old = read(w, e, &place, Width::W64);
+            let new = w.upair(s);
+            store(w, e, place, Width::W64, [new as u32, (new >> 32) as u32, 0, 0], lane)?;
+            if d != USINK {
+                w.set_upair(d, u64::from(old[0]) | u64::from(old[1]) << 32);
+            }
+            Ok(Flow::Next)
+        }
+        Op::QuerySpace { d, p, at, space } => {
             let addresses = addresses(w, at);
             let within = |address, window| inside_window(window, address).is_some();
             let mask = (0..32).fold(0, |mask, lane| {
@@ -616,6 +672,16 @@ fn combine(op: AtomicOp, old: u64, operand: u64, other: u64) -> u64 {
                 _ => result & 0xffff_ffff,
             }
         }
+        AtomicOp::Arrive => mbarrier::arrive(old),
+        AtomicOp::Change { plus, times } => {
+            let given = operand as u32;
+            let change = mbarrier::Change {
+                arrivals: plus.arrivals + if times.arrivals != 0 { given } else { 0 },
+                bytes: plus.bytes + times.bytes.wrapping_mul(given as i32),
+                drops: plus.drops,
+            };
+            mbarrier::change(old, change)
+        }
         AtomicOp::Count => u64::from((old as u32).wrapping_add(1)),
         AtomicOp::AddF32 { flush } => {
             let mode = float::Mode { flush, ..float::Mode::PLAIN };
@@ -643,8 +709,99 @@ fn combine(op: AtomicOp, old: u64, operand: u64, other: u64) -> u64 {
     }
 }
 
+/// Does one lane's atomic at a place, and gives what was there before.
+fn update(
+    w: &mut Warp,
+    e: &mut Shared,
+    place: Place,
+    op: AtomicOp,
+    [operand, other]: [u64; 2],
+    (lane, address): (usize, u64),
+) -> Step<u64> {
+    let wide = op.bytes() == 8;
+    let width = if wide { Width::W64 } else { Width::W32 };
+    match place {
+        Place::Local(_) => lane_trap(FaultKind::WrongSpace, lane, address),
+        Place::Global(span, _) if !span.writable() => lane_trap(FaultKind::ReadOnly, lane, address),
+        Place::Global(span, offset) => {
+            let new = |old| Some(combine(op, old, operand, other));
+            let old = match wide {
+                true => span.atomic64(offset).fetch_update(SeqCst, Relaxed, new),
+                false => span
+                    .atomic32(offset)
+                    .fetch_update(SeqCst, Relaxed, |old| new(old.into()).map(|v| v as u32))
+                    .map(u64::from)
+                    .map_err(u64::from),
+            };
+            Ok(old.unwrap_or_else(|old| old))
+        }
+        Place::Shared(_) => {
+            let words = read(w, e, &place, width);
+            let old = u64::from(words[0]) | u64::from(words[1]) << 32;
+            let new = combine(op, old, operand, other);
+            store(w, e, place, width, [new as u32, (new >> 32) as u32, 0, 0], lane)?;
+            Ok(old)
+        }
+    }
+}
+
+/// Held while sixteen bytes of global memory are exchanged: hosts have no such atomic that is as common.
+/// Others that use the same bytes meanwhile may see them half done.
+static EXCHANGING: Mutex<()> = Mutex::new(());
+
+/// An atomic of several words.
+fn wide_atomic(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
+    let Op::AtomWide { d, at, s, t, op, width, space } = *op else {
+        unreachable!("sorted by the caller");
+    };
+    let addresses = all_addresses(w, at, space);
+    let count = width.registers() as usize;
+    let words = |w: &Warp, row: u16, lane: usize| -> [u32; 4] {
+        std::array::from_fn(|n| match row {
+            ZERO => 0,
+            row if n < count => w.regs[row as usize + n][lane],
+            _ => 0,
+        })
+    };
+    let mut rows = [[0; 32]; 4];
+    for lane in (0..32).filter(|lane| exec >> lane & 1 == 1) {
+        let (operand, other) = (words(w, s, lane), words(w, t, lane));
+        let whole = place(w, e, lane, addresses[lane], Access { width, space })?;
+        let old = match op {
+            WideAtomic::Words(op) => {
+                let mut old = [0; 4];
+                for n in 0..count {
+                    let address = addresses[lane] + 4 * n as u64;
+                    let one = place(w, e, lane, address, Access { width: Width::W32, space })?;
+                    let operands = [operand[n].into(), 0];
+                    old[n] = update(w, e, one, op, operands, (lane, address))? as u32;
+                }
+                old
+            }
+            WideAtomic::Exchange | WideAtomic::Cas => {
+                if matches!(whole, Place::Local(_)) {
+                    return lane_trap(FaultKind::WrongSpace, lane, addresses[lane]);
+                }
+                let _alone = EXCHANGING.lock().unwrap_or_else(PoisonError::into_inner);
+                let old = read(w, e, &whole, width);
+                if op == WideAtomic::Exchange {
+                    store(w, e, whole, width, operand, lane)?;
+                } else if old == operand {
+                    store(w, e, whole, width, other, lane)?;
+                }
+                old
+            }
+        };
+        for (row, word) in rows.iter_mut().zip(old) {
+            row[lane] = word;
+        }
+    }
+    write_rows(w, d, exec, &rows[..count]);
+    Ok(Flow::Next)
+}
+
 fn atomic(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
-    let Op::Atom { d, at, s, t, op, space } = *op else {
+    let Op::Atom { d, p, at, s, t, op, space } = *op else {
         unreachable!("sorted by the caller");
     };
     let wide = op.bytes() == 8;
@@ -654,37 +811,20 @@ fn atomic(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
         true => w.pair(row, lane),
         false => w.regs[row as usize][lane].into(),
     };
+    let mut done = 0;
     for lane in (0..32).filter(|lane| exec >> lane & 1 == 1) {
         let (operand, other) = (value(w, s, lane), value(w, t, lane));
         let place = place(w, e, lane, addresses[lane], Access { width, space })?;
-        let old = match place {
-            Place::Local(_) => return lane_trap(FaultKind::WrongSpace, lane, addresses[lane]),
-            Place::Global(span, offset) => {
-                if !span.writable() {
-                    return lane_trap(FaultKind::ReadOnly, lane, addresses[lane]);
-                }
-                let new = |old| Some(combine(op, old, operand, other));
-                match wide {
-                    true => span.atomic64(offset).fetch_update(SeqCst, Relaxed, new),
-                    false => span
-                        .atomic32(offset)
-                        .fetch_update(SeqCst, Relaxed, |old| new(old.into()).map(|v| v as u32))
-                        .map(u64::from)
-                        .map_err(u64::from),
-                }
-                .unwrap_or_else(|old| old)
-            }
-            Place::Shared(_) => {
-                let words = read(w, e, &place, width);
-                let old = u64::from(words[0]) | u64::from(words[1]) << 32;
-                let new = combine(op, old, operand, other);
-                let words = [new as u32, (new >> 32) as u32, 0, 0];
-                store(w, e, place, width, words, lane)?;
-                old
-            }
-        };
+        // Where memory has no unit for it nothing happens, and the program is told so.
+        if p != PSINK && !matches!(place, Place::Global(..)) {
+            continue;
+        }
+        let old = update(w, e, place, op, [operand, other], (lane, addresses[lane]))?;
+        done |= 1 << lane;
         let result = match op {
             AtomicOp::CasTest { .. } => u64::from(old == operand),
+            // The lower word is nobody's business.
+            AtomicOp::Change { .. } => old >> 32 << 32,
             _ => old,
         };
         match wide {
@@ -692,5 +832,6 @@ fn atomic(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
             false => w.regs[d as usize][lane] = result as u32,
         }
     }
+    w.set_pred(p, exec, done);
     Ok(Flow::Next)
 }

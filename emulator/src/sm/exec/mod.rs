@@ -9,6 +9,7 @@ mod global;
 mod hot;
 mod memory;
 mod packed;
+mod sparse;
 mod tensor;
 mod uniform;
 mod warp;

@@ -3,10 +3,10 @@
 use super::block::Shared;
 use super::fault::Step;
 use super::hot::Flow;
-use super::memory;
 use super::warp::Warp;
-use crate::sm::meaning::floating;
+use super::{memory, sparse};
 use crate::sm::meaning::tensor::{self, Row};
+use crate::sm::meaning::{Round, floating};
 use crate::sm::op::*;
 
 /// The `count` registers of a fragment.
@@ -43,17 +43,46 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             tensor::bits(shape, differ, fa, fb, fc, &mut out);
             put(w, d, exec, &out[..shape.m / 4]);
         }
-        Op::Dmma { d, a, b, c, plus } => {
+        Op::Sparse { d, of, .. } => {
+            let out = sparse::multiply(w, op);
+            let count = if matches!(of, SparseOf::Floats { single: false, .. }) { 2 } else { 4 };
+            put(w, d, exec, &out[..count]);
+        }
+        Op::Stsm { s, at, count, transpose } => {
+            for matrix in 0..u16::from(count) {
+                let row = if s == ZERO { ZERO } else { s + matrix };
+                let mut rows = w.regs[row as usize];
+                if transpose {
+                    rows = tensor::transpose(&rows);
+                }
+                for (row, words) in rows.chunks_exact(4).enumerate() {
+                    let lane = usize::from(matrix) * 8 + row;
+                    let address = memory::window_address(w, at, lane);
+                    memory::put_shared_words(e, address, lane, words)?;
+                }
+            }
+        }
+        Op::Dmma { d, a, b, c, shape, plus } => {
             let c = if w.mask(plus) == 0 { ZERO } else { c };
-            let double = |row: u16| -> [u64; 32] { std::array::from_fn(|lane| w.pair(row, lane)) };
-            let second = if c == ZERO { ZERO } else { c + 2 };
-            let (c0, c1) = (double(c), double(second));
-            let round = crate::sm::meaning::Round::Nearest;
-            let out = tensor::double(round, &double(a), &double(b), [&c0, &c1]);
-            if d != SINK {
+            let double = |first: u16, n: usize| -> [u64; 32] {
+                let row = if first == ZERO { ZERO } else { first + 2 * n as u16 };
+                std::array::from_fn(|lane| w.pair(row, lane))
+            };
+            let (down, along) = (shape.m / 8, shape.k / 4);
+            let left: Vec<_> = (0..down * along).map(|n| double(a, n)).collect();
+            let right: Vec<_> = (0..along).map(|n| double(b, n)).collect();
+            let sums: Vec<_> = (0..down)
+                .map(|part| {
+                    let start = [double(c, part * 2), double(c, part * 2 + 1)];
+                    right.iter().enumerate().fold(start, |sums, (step, right)| {
+                        let left = &left[step * down + part];
+                        tensor::double(Round::Nearest, left, right, [&sums[0], &sums[1]])
+                    })
+                })
+                .collect();
+            for (n, sum) in sums.as_flattened().iter().enumerate().filter(|_| d != SINK) {
                 for lane in (0..32).filter(|lane| exec >> lane & 1 == 1) {
-                    w.set_pair(d, lane, out[0][lane]);
-                    w.set_pair(d + 2, lane, out[1][lane]);
+                    w.set_pair(d + 2 * n as u16, lane, sum[lane]);
                 }
             }
         }

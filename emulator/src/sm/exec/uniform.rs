@@ -97,6 +97,10 @@ pub(super) fn step(w: &mut Warp, e: &Shared, op: UOp) -> Step<Flow> {
             w.set_upred(out, found != u32::MAX);
             (d, found)
         }
+        UOp::Extend { d, a, b, signed, wrap } => {
+            let (x, y) = (scalar_plain(w, e, a)?, scalar_plain(w, e, b)?);
+            (d, integer::extend(signed, wrap, x, y))
+        }
         UOp::Brev { d, b } => (d, complemented(w, e, b)?.reverse_bits()),
         UOp::Popc { d, b } => (d, complemented(w, e, b)?.count_ones()),
     };

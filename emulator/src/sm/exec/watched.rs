@@ -207,6 +207,11 @@ impl Watching<'_> {
                 let access = access(Verb::Atomic, op.bytes(), exec, addresses);
                 self.sort(e, space, Access { strong: true, ..access });
             }
+            Op::AtomWide { at, width, space, .. } => {
+                let addresses = all_addresses(w, at, space);
+                let access = access(Verb::Atomic, width.bytes(), exec, addresses);
+                self.sort(e, space, Access { strong: true, ..access });
+            }
             Op::CopyAsync { shared, global, width, when, .. } => {
                 let lanes = exec & w.mask(when);
                 let from = all_addresses(w, global, Space::Global);

@@ -21,6 +21,7 @@ impl Lowering<'_> {
         let also = Pred { uniform: false, ..self.when() };
         Some(match self.from.row.kind {
             Kind::Nop
+            | Kind::PmTrig
             | Kind::ClusterArrive
             | Kind::Yield
             | Kind::Nanosleep
@@ -28,6 +29,7 @@ impl Lowering<'_> {
             Kind::Bra => {
                 let when = match (self.bit(91), self.get(Field::new(33, 32))) {
                     (false, 0) => BranchWhen::Always,
+                    (false, 1) => BranchWhen::Any,
                     (true, 2) => BranchWhen::Diverged,
                     (true, 3) => BranchWhen::Converged,
                     _ => return None,
@@ -54,9 +56,18 @@ impl Lowering<'_> {
             },
             Kind::Brx => Op::Brx { base: self.reg(24, 2), offset: self.from.relative(), also },
             Kind::Call => Op::Call { to: self.target()?, also },
-            Kind::CallReg => {
-                Op::CallReg { base: self.reg(24, 2), offset: self.from.relative(), also }
-            }
+            Kind::CallReg => Op::CallReg {
+                base: self.reg(24, 2),
+                offset: self.from.relative(),
+                absolute: false,
+                also,
+            },
+            Kind::CallAbs => Op::CallReg {
+                base: self.reg(24, 2),
+                offset: self.from.relative(),
+                absolute: true,
+                also,
+            },
             Kind::Ret => Op::Ret {
                 base: self.reg(24, 2),
                 offset: self.from.relative(),
@@ -100,10 +111,11 @@ impl Lowering<'_> {
                 Op::Barrier {
                     mode,
                     id: match whole {
-                        0x51d => Given::Reg(self.reg(32, 1)),
+                        0x31d | 0x51d => Given::Reg(self.reg(32, 1)),
                         _ => Given::Number(self.get(BARRIER_ID) as u32),
                     },
                     count: match whole {
+                        0x31d => Given::Upper(self.reg(32, 1)),
                         0x91d => Given::Reg(self.reg(32, 1)),
                         _ => Given::Number(self.get(BARRIER_COUNT) as u32),
                     },
@@ -122,8 +134,8 @@ impl Lowering<'_> {
                 let index = self.get(SPECIAL) as u8;
                 special_name(index)?;
                 let counter = self.from.row.kind == Kind::Cs2r;
-                // This path leads to the clocks and to zero alone.
-                if counter && !matches!(index, 0x50..=0x53 | 0xff) {
+                // This path leads to the clocks, to counters of events (which nobody counts here) and to zero.
+                if counter && !matches!(index, 0x50..=0x53 | 0x64..=0x73 | 0xff) {
                     return None;
                 }
                 let wide = counter && self.bit(80);

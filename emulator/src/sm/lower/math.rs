@@ -117,7 +117,7 @@ impl Lowering<'_> {
             Kind::F2fp => matches!(self.form(), 2 | 3 | 7) || !no_register(SLOT64_REG),
             // Only a half on its own, added to minus zero, becomes a single.
             Kind::HAdd2 if self.bit(78) => {
-                !no_register(SRC_A) || !set(A_NEG) || self.bit(77) || self.bit(80) || self.bit(85)
+                !no_register(SRC_A) || !set(A_NEG) || self.bit(80) || self.bit(85)
             }
             Kind::HAdd2 | Kind::HMul2 if self.bit(85) => ampere || self.unfit_for_bf16(),
             Kind::HFma2 => self.impossible_product(base, ampere),
@@ -396,6 +396,13 @@ impl Lowering<'_> {
                 tables: self.plop_tables(),
                 out: [self.pdst(81), self.pdst(84)],
                 uniform: kind == Kind::UPlop3,
+            },
+            Kind::PlopSign => Op::PlopSign {
+                a: self.a(),
+                b: self.b(),
+                c: self.third_register(),
+                tables: [self.get(LUT) as u8, self.get(PLOP_SECOND) as u8],
+                out: [self.pdst(81), self.pdst(84)],
             },
             Kind::IAbs => Op::Abs { d: self.dst(1), b: self.b() },
             Kind::VAbsDiff => Op::Difference {
@@ -695,13 +702,24 @@ impl Lowering<'_> {
                     plus,
                 }
             }
-            Kind::Dmma if self.get(Field::new(77, 76)) == 0 => Op::Dmma {
-                d: self.dst(4),
-                a: self.reg(24, 2),
-                b: self.reg(32, 2),
-                c: self.reg(64, 4),
-                plus,
-            },
+            Kind::Dmma => {
+                let code = self.get(Field::new(77, 76));
+                // Ampere has the smallest alone.
+                if code != 0 && self.from.arch == Arch::Sm87 {
+                    return None;
+                }
+                let shape = [(8, 4), (16, 4), (16, 8), (16, 16)][code as usize];
+                let shape = Shape { m: shape.0, k: shape.1 };
+                let (ra, rb) = crate::sm::meaning::tensor::registers(shape, 64);
+                Op::Dmma {
+                    d: self.dst(shape.m as u16 / 2),
+                    a: self.reg(24, ra as u16),
+                    b: self.reg(32, rb as u16),
+                    c: self.reg(64, shape.m as u16 / 2),
+                    shape,
+                    plus,
+                }
+            }
             Kind::Movm => Op::Movm { d: self.dst(1), a: self.reg(24, 1) },
             _ => return None,
         })
@@ -780,6 +798,13 @@ impl Lowering<'_> {
                 signed: self.bit(73),
                 from_top: self.bit(74),
                 out: self.pdst(81),
+            },
+            Kind::USgxt => UOp::Extend {
+                d,
+                a: self.a(),
+                b: self.b(),
+                signed: self.bit(73),
+                wrap: self.bit(75),
             },
             Kind::UBrev => UOp::Brev { d, b: self.b() },
             Kind::UPopc => UOp::Popc { d, b: self.b() },

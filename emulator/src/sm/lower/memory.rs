@@ -14,29 +14,52 @@ impl Lowering<'_> {
     fn global(&mut self, uniform: Option<u8>) -> Address {
         let addend = match uniform {
             Some(_) if !self.bit(91) => UZERO,
-            Some(lo) if !(self.bit(76) || lo == 64 && self.bit(71)) => {
-                self.get(Field::new(lo + 5, lo)) as u8
-            }
+            Some(lo) if !self.from.descriptor() => self.get(Field::new(lo + 5, lo)) as u8,
             _ => UZERO,
         };
+        let (base, high) = self.base();
         Address {
-            base: self.reg(24, 2),
+            base,
+            high,
             uniform: self.upair(addend),
             scale: 0,
             offset: self.from.displacement(uniform) as i32,
         }
     }
 
-    /// The address of an atomic: its uniform register is always a descriptor.
-    fn descriptor_address(&mut self) -> Address {
-        Address { uniform: UZERO, ..self.global(None) }
+    /// The registers of a 64-bit address, the upper one RZ where there is none.
+    fn base(&mut self) -> (u16, u16) {
+        match self.from.narrow_base() {
+            true => (self.reg(24, 1), ZERO),
+            false => match self.reg(24, 2) {
+                ZERO => (ZERO, ZERO),
+                base => (base, base + 1),
+            },
+        }
+    }
+
+    /// The address of an atomic.
+    fn atomic_address(&mut self) -> Address {
+        let uniform = (self.bit(91)).then_some(64);
+        Address { offset: OFFSET24.signed(self.from.word) as i32, ..self.global(uniform) }
     }
 
     /// A 32-bit address in shared or local memory.
-    fn window(&mut self, uniform: u8) -> Address {
-        let scaled = !matches!(self.from.row.kind, Kind::Ldl | Kind::Stl | Kind::Ldsm);
+    pub(super) fn window(&mut self, uniform: u8) -> Address {
+        let scaled = !matches!(
+            self.from.row.kind,
+            Kind::Ldl
+                | Kind::Stl
+                | Kind::Ldsm
+                | Kind::Stsm
+                | Kind::Arrives
+                | Kind::SyncArrive
+                | Kind::SyncCheck
+                | Kind::CctlLocal
+        );
         Address {
             base: self.reg(24, 1),
+            high: ZERO,
             uniform: match self.bit(91) {
                 true => self.get(Field::new(uniform + 5, uniform)) as u8,
                 false => UZERO,
@@ -91,7 +114,8 @@ impl Lowering<'_> {
         }
     }
 
-    /// Nobody knows what the predicate result of a global access tells: compilers throw it away.
+    /// Whether the predicate result is wanted. Nobody knows what it tells of a global access: compilers throw
+    /// it away. A generic atomic that shared memory has no unit for tells whether global memory did it.
     fn tells(&self) -> bool {
         self.pdst(81) != PSINK
     }
@@ -101,10 +125,50 @@ impl Lowering<'_> {
         let swap = matches!(op, AtomicOp::Cas { .. } | AtomicOp::CasTest { .. });
         Op::Atom {
             d: if returns { self.dst(registers) } else { SINK },
+            p: if space == Space::Generic { self.pdst(81) } else { PSINK },
             at,
             s: self.reg(32, registers),
             t: if swap { self.reg(64, registers) } else { ZERO },
             op,
+            space,
+        }
+    }
+
+    fn hopper(&self) -> bool {
+        self.from.arch == Arch::Sm90
+    }
+
+    /// What a float atomic of several words does to each, and how wide it is.
+    fn float_words(&self) -> Option<(AtomicOp, Width)> {
+        let op = (self.get(Field::new(89, 87)) / 2) as u8;
+        let halves = |kind| AtomicOp::Halves { kind, op };
+        Some(match self.get(Field::new(76, 73)) {
+            1 => (halves(half::Kind::F16), Width::W64),
+            2 => (halves(half::Kind::F16), Width::W128),
+            4 => (halves(half::Kind::Bf16), Width::W64),
+            5 => (halves(half::Kind::Bf16), Width::W128),
+            10 if op == 0 => (AtomicOp::AddF32 { flush: true }, Width::W64),
+            11 if op == 0 => (AtomicOp::AddF32 { flush: true }, Width::W128),
+            _ => return None,
+        })
+    }
+
+    fn wide_atom(
+        &mut self,
+        op: WideAtomic,
+        width: Width,
+        at: Address,
+        space: Space,
+        returns: bool,
+    ) -> Op {
+        let registers = width.registers();
+        Op::AtomWide {
+            d: if returns { self.dst(registers) } else { SINK },
+            at,
+            s: self.reg(32, registers),
+            t: if op == WideAtomic::Cas { self.reg(64, registers) } else { ZERO },
+            op,
+            width,
             space,
         }
     }
@@ -116,14 +180,7 @@ impl Lowering<'_> {
         let whole_has_uniform = whole >> 8 == 9;
         Some(match kind {
             Kind::Ldg if self.tells() => return None,
-            Kind::Atomg
-            | Kind::AtomgFloat
-            | Kind::Atom
-            | Kind::AtomFloat
-            | Kind::AtomgCas
-            | Kind::AtomCas
-                if self.tells() =>
-            {
+            Kind::Atomg | Kind::AtomgFloat | Kind::AtomgCas | Kind::AtomCount if self.tells() => {
                 return None;
             }
             // The agreement of lanes has a meaning only where all must agree.
@@ -171,34 +228,76 @@ impl Lowering<'_> {
                     space: if kind == Kind::Sts { Space::Shared } else { Space::Local },
                 }
             }
+            Kind::Atomg | Kind::Atom if self.get(Field::new(75, 73)) == 4 && self.hopper() => {
+                if self.get(Field::new(90, 87)) != 8 || self.tells() {
+                    return None;
+                }
+                let at = self.atomic_address();
+                let space = if kind == Kind::Atomg { Space::Global } else { Space::Generic };
+                self.wide_atom(WideAtomic::Exchange, Width::W128, at, space, true)
+            }
             Kind::Atomg | Kind::Atom => {
                 let op = self.integer_atomic(Field::new(90, 87))?;
-                let at = self.descriptor_address();
+                if self.tells() && shared_does(op) {
+                    return None;
+                }
+                let at = self.atomic_address();
                 let space = if kind == Kind::Atomg { Space::Global } else { Space::Generic };
                 self.atom(op, at, space, true)
             }
+            Kind::AtomgFloat | Kind::AtomFloat | Kind::RedFloat if self.float_words().is_some() => {
+                let (op, width) = self.float_words()?;
+                if kind != Kind::RedFloat && self.tells() {
+                    return None;
+                }
+                let at = self.atomic_address();
+                let space = if kind == Kind::AtomFloat { Space::Generic } else { Space::Global };
+                self.wide_atom(WideAtomic::Words(op), width, at, space, kind != Kind::RedFloat)
+            }
             Kind::AtomgFloat | Kind::AtomFloat => {
                 let op = self.float_atomic()?;
-                let at = self.descriptor_address();
+                let at = self.atomic_address();
                 let space = if kind == Kind::AtomgFloat { Space::Global } else { Space::Generic };
                 self.atom(op, at, space, true)
             }
             Kind::Red => {
                 let op = self.integer_atomic(Field::new(89, 87))?;
-                let at = self.descriptor_address();
+                let at = self.atomic_address();
                 self.atom(op, at, Space::Global, false)
             }
             Kind::RedFloat => {
                 let op = self.float_atomic()?;
-                let at = self.descriptor_address();
+                let at = self.atomic_address();
                 self.atom(op, at, Space::Global, false)
+            }
+            Kind::AtomgCas | Kind::AtomCas if self.get(Field::new(75, 73)) == 4 => {
+                // Swaps of sixteen bytes do not spin.
+                if self.get(Field::new(88, 87)) != 0 || self.tells() {
+                    return None;
+                }
+                let at = self.atomic_address();
+                let space = if kind == Kind::AtomgCas { Space::Global } else { Space::Generic };
+                self.wide_atom(WideAtomic::Cas, Width::W128, at, space, true)
             }
             Kind::AtomgCas | Kind::AtomCas => {
                 let wide = self.get(Field::new(75, 73)) == 2;
-                let op = AtomicOp::Cas { wide };
-                let at = self.descriptor_address();
+                let op = match self.get(Field::new(88, 87)) {
+                    0 => AtomicOp::Cas { wide },
+                    _ => AtomicOp::CasTest { wide },
+                };
+                if self.tells() && shared_does(op) {
+                    return None;
+                }
+                let at = self.atomic_address();
                 let space = if kind == Kind::AtomgCas { Space::Global } else { Space::Generic };
                 self.atom(op, at, space, true)
+            }
+            Kind::Atoms if self.get(Field::new(75, 73)) == 4 => {
+                if self.get(Field::new(90, 87)) != 8 {
+                    return None;
+                }
+                let at = self.window(64);
+                self.wide_atom(WideAtomic::Exchange, Width::W128, at, Space::Shared, true)
             }
             Kind::Atoms => {
                 let op = self.integer_atomic(Field::new(90, 87))?;
@@ -210,16 +309,32 @@ impl Lowering<'_> {
                 let at = self.window(64);
                 self.atom(op, at, Space::Shared, true)
             }
-            Kind::AtomsCount => {
-                let at = self.window(64);
-                Op::Atom {
-                    d: self.dst(1),
-                    at,
-                    s: ZERO,
-                    t: ZERO,
-                    op: AtomicOp::Count,
-                    space: Space::Shared,
+            Kind::AtomsCount | Kind::AtomCount => {
+                let (at, space) = match kind {
+                    Kind::AtomCount => (self.atomic_address(), Space::Generic),
+                    _ => (self.window(64), Space::Shared),
+                };
+                let arrival = self.from.arch == Arch::Sm87 && self.get(Field::new(90, 87)) == 9;
+                let op = if arrival { AtomicOp::Arrive } else { AtomicOp::Count };
+                let d = self.dst(op.bytes() as u16 / 4);
+                Op::Atom { d, p: PSINK, at, s: ZERO, t: ZERO, op, space }
+            }
+            // Copies arrive at once, so whoever waits for them does too.
+            Kind::Arrives => Op::Atom {
+                d: SINK,
+                p: PSINK,
+                at: self.window(64),
+                s: ZERO,
+                t: ZERO,
+                op: AtomicOp::Arrive,
+                space: Space::Shared,
+            },
+            Kind::AtomsCas if self.get(Field::new(75, 73)) == 4 => {
+                if self.bit(87) {
+                    return None;
                 }
+                let at = self.window(64);
+                self.wide_atom(WideAtomic::Cas, Width::W128, at, Space::Shared, true)
             }
             Kind::AtomsCas => {
                 let wide = self.get(Field::new(75, 73)) == 2;
@@ -235,12 +350,14 @@ impl Lowering<'_> {
             Kind::Ldgsts => Op::CopyAsync {
                 shared: Address {
                     base: self.reg(16, 1),
+                    high: ZERO,
                     uniform: UZERO,
                     scale: 0,
                     offset: COPY_SHARED_OFFSET.signed(self.from.word) as i32,
                 },
                 global: Address {
                     base: self.reg(24, 2),
+                    high: self.base().1,
                     uniform: match self.bit(76) {
                         true => UZERO,
                         false => {
@@ -258,8 +375,7 @@ impl Lowering<'_> {
             Kind::Qspc => Op::QuerySpace {
                 d: self.dst(1),
                 p: self.pdst(81),
-                base: self.reg(24, 2),
-                offset: OFFSET24.signed(self.from.word) as i32,
+                at: self.global(None),
                 space: self.get(Field::new(74, 73)) as u8,
             },
             Kind::Ldsm => {
@@ -293,6 +409,7 @@ impl Lowering<'_> {
             }
             Kind::Membar
             | Kind::Errbar
+            | Kind::CctlLocal
             | Kind::Cctl
             | Kind::CgaErrbar
             | Kind::LdgDepBar
@@ -367,4 +484,9 @@ impl Lowering<'_> {
             _ => return None,
         })
     }
+}
+
+/// Whether shared memory has a unit for an atomic: for words alone. Others are loops of swaps there.
+fn shared_does(op: AtomicOp) -> bool {
+    matches!(op, AtomicOp::Integer { wide: false, .. } | AtomicOp::Cas { wide: false })
 }

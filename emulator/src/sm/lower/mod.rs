@@ -3,9 +3,12 @@
 mod control;
 mod math;
 mod memory;
+mod pack;
+mod sparse;
+mod sync;
 
 use super::decode::{Decoded, Illegal, Place};
-use super::meaning::Combine;
+use super::meaning::{Combine, Round};
 use super::op::*;
 use super::table::*;
 
@@ -14,6 +17,9 @@ pub(crate) fn lower(decoded: &Decoded) -> Result<Inst, Illegal> {
     let mut lowering = Lowering { from: decoded, top: 0, broken: false };
     let op = lowering
         .math()
+        .or_else(|| lowering.packing())
+        .or_else(|| lowering.sparse())
+        .or_else(|| lowering.sync())
         .or_else(|| lowering.memory())
         .or_else(|| lowering.control())
         .ok_or(Illegal::Modifier(decoded.word, decoded.row.name))?;
@@ -22,7 +28,9 @@ pub(crate) fn lower(decoded: &Decoded) -> Result<Inst, Illegal> {
     }
     let guard = match op {
         // Its guard says who counts, not who goes.
-        Op::Bra { when: BranchWhen::Diverged | BranchWhen::Converged, .. } => Pred::TRUE,
+        Op::Bra {
+            when: BranchWhen::Diverged | BranchWhen::Converged | BranchWhen::Any, ..
+        } => Pred::TRUE,
         _ => lowering.guard(),
     };
     Ok(Inst { op, guard, registers: lowering.top })
@@ -156,6 +164,12 @@ impl Lowering<'_> {
 
     fn c(&mut self) -> Src {
         self.operand(Slot::C, 1)
+    }
+
+    /// The register in the slot of C, whatever the operand form.
+    fn third_register(&mut self) -> Src {
+        let index = self.reg(64, 1) as u8;
+        Src { from: From::Reg, index, neg: false, abs: false, value: 0, halves: 0 }
     }
 
     fn combine(&self, field: Field) -> Combine {

@@ -5,10 +5,14 @@ pub(crate) mod convert;
 pub(crate) mod double;
 pub(crate) mod float;
 pub(crate) mod floating;
+pub(crate) mod fp8;
 pub(crate) mod half;
 pub(crate) mod integer;
+pub(crate) mod mbarrier;
 pub(crate) mod mufu;
+pub(crate) mod pack;
 pub(crate) mod round;
+pub(crate) mod sparse;
 pub(crate) mod tensor;
 
 pub(crate) use round::Round;

@@ -24,6 +24,8 @@ const RZ: u64 = 255;
 const PT: u64 = 7;
 /// The predicates of all lanes before and after.
 const PREDICATES: u64 = 40;
+/// What is loaded beside them: places of the elements of sparse matrices.
+pub(super) const PLACES: u64 = 41;
 /// What holds the pointer to the inputs and to the outputs.
 const FROM: u64 = 2;
 const TO: u64 = 4;
@@ -65,8 +67,8 @@ pub(super) fn memory(kind: Kind) -> Option<Memory> {
     use Kind::*;
     Some(match kind {
         Ldg | Ld | Stg | St | Atomg | AtomgFloat | Atom | AtomFloat | Red | RedFloat | AtomgCas
-        | AtomCas => Memory::Global,
-        Lds | Sts | Atoms | AtomsCount | AtomsCas | Ldsm => Memory::Shared,
+        | AtomCas | AtomCount => Memory::Global,
+        Lds | Sts | Atoms | AtomsCount | AtomsCas | Ldsm | Stsm => Memory::Shared,
         Ldl | Stl => Memory::Local,
         Ldgsts => Memory::Copy,
         Ldc | Uldc => Memory::Constant,
@@ -92,11 +94,11 @@ const STORE_SCHEDULE: u64 = 0x3f << 11 | 7 << 5 | 15;
 impl Assembler {
     /// The plain word of an instruction: the first that has this kind and operand form.
     fn word(&self, kind: Kind, form: u8) -> u128 {
-        let opcode = (0..4096u128).find(|op| {
-            lookup(self.arch, *op).is_some_and(|(row, of)| row.kind == kind && of == form)
+        let opcode = (0..4096u16).find(|op| {
+            rows_of(self.arch, *op).iter().any(|(row, of)| row.kind == kind && *of == form)
         });
         let opcode = opcode.expect("the table has what the kernels are made of");
-        opcode | GUARD.put(PT) | SCHEDULING.put(PLAIN_SCHEDULE)
+        u128::from(opcode) | GUARD.put(PT) | SCHEDULING.put(PLAIN_SCHEDULE)
     }
 
     fn push(&mut self, word: u128) {

@@ -243,6 +243,7 @@ pub(super) fn words(class: Class, round: usize) -> &'static [u32] {
 
 fn make(class: Class, round: usize) -> Vec<u32> {
     let mut dice = Dice::new(class, round, 0x1234_5678);
+    let mut other = Dice::new(class, round, 0x2468_ace0);
     let mut out = Vec::with_capacity((THREADS + THREADS / 32) * RECORD);
     for record in 0..THREADS + THREADS / 32 {
         let (a, b) = (dice.words(class, false), dice.words(class, false));
@@ -253,9 +254,19 @@ fn make(class: Class, round: usize) -> Vec<u32> {
             c = b;
         }
         out.extend([a, b, c, d].into_iter().flatten());
-        out.extend([dice.roll(), 0, 0, 0]);
+        out.extend([dice.roll(), places(&mut other, class), 0, 0]);
     }
     out
+}
+
+/// Where the elements of a sparse matrix that are there were: two of each four, in their order, or where
+/// elements have 32 bits one of two.
+fn places(dice: &mut Dice, class: Class) -> u32 {
+    let legal: &[u32] = match class {
+        Class::TensorTf32 => &[0x4, 0xe],
+        _ => &[0x4, 0x8, 0x9, 0xc, 0xd, 0xe],
+    };
+    (0..8).fold(0, |word, _| word << 4 | dice.of(legal))
 }
 
 /// The constants of one round, in pairs for those that want them.

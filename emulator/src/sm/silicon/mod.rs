@@ -9,10 +9,11 @@ mod body;
 mod close;
 mod golden;
 mod inputs;
+pub mod kernels;
 mod variants;
 
 pub use close::distance;
-pub use golden::{answers, close};
+pub use golden::{answers, close, files};
 
 use super::table::{Kind, Numbers};
 use super::{Arch, Block, Decoded, Fault, Launch, Order, Outcome, Program, alone, decode};
@@ -44,7 +45,8 @@ impl Check {
         let decoded = decode(arch, word).ok()?;
         decoded.check().ok()?;
         // A spinning swap may fail as it likes.
-        let spins = decoded.row.kind == Kind::AtomsCas && word >> 87 & 3 == 3;
+        let swaps = matches!(decoded.row.kind, Kind::AtomsCas | Kind::AtomCas);
+        let spins = swaps && word >> 87 & 3 == 3;
         if spins {
             return None;
         }
@@ -84,7 +86,7 @@ impl Check {
     fn class(&self) -> Class {
         let row = self.decoded.row;
         match (row.kind, row.numbers) {
-            (Kind::Hmma, _) => match self.decoded.word >> 82 & 3 {
+            (Kind::Hmma | Kind::HmmaSparse, _) => match self.decoded.word >> 82 & 3 {
                 0 => Class::TensorF16,
                 1 => Class::TensorBf16,
                 _ => Class::TensorTf32,
@@ -160,7 +162,7 @@ fn fold(bytes: impl IntoIterator<Item = u8>) -> u32 {
 
 /// Every check for a generation, by opcode.
 pub fn checks(arch: Arch) -> Vec<Check> {
-    super::forms(arch).into_iter().flat_map(|(opcode, _)| variants::of(arch, opcode)).collect()
+    (0..4096).flat_map(|opcode| variants::of(arch, opcode)).collect()
 }
 
 const INPUTS: u64 = 0x7_0000_0000;

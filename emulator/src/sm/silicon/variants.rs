@@ -2,7 +2,7 @@
 //! random ones.
 
 use super::Check;
-use super::body::{self, A, B, C, D, Memory, NARROW, WIDE, parameters};
+use super::body::{self, A, B, C, D, Memory, NARROW, PLACES, WIDE, parameters};
 use crate::sm::Arch;
 use crate::sm::decode::{Decoded, Place};
 use crate::sm::table::*;
@@ -40,6 +40,14 @@ fn alone(kind: Kind) -> bool {
             | BraU
             | Brx
             | Call
+            | CallAbs
+            | PmTrig
+            | CctlLocal
+            | Arrives
+            | SyncArrive
+            | SyncCheck
+            | SyncExchange
+            | SyncForget
             | CallReg
             | Ret
             | Exit
@@ -70,18 +78,22 @@ fn alone(kind: Kind) -> bool {
 /// Whether all lanes of a warp work on one matrix.
 fn of_warp(kind: Kind) -> bool {
     use Kind::*;
-    matches!(kind, Hmma | Imma | Bmma | Dmma | Movm | Ldsm)
+    matches!(kind, Hmma | HmmaSparse | Imma | ImmaSparse | Bmma | Dmma | Movm | Ldsm | Stsm)
 }
 
 /// The checks of one opcode.
 pub(super) fn of(arch: Arch, opcode: u16) -> Vec<Check> {
-    let Some((row, form)) = lookup(arch, opcode.into()) else { return Vec::new() };
-    if !alone(row.kind) {
-        return Vec::new();
-    }
-    let decoded = Decoded { arch, word: opcode.into(), row, form };
+    let rows = rows_of(arch, opcode).iter().enumerate();
+    rows.filter(|(_, (row, _))| alone(row.kind))
+        .flat_map(|(at, (row, form))| of_row(arch, (opcode, at), row, *form))
+        .collect()
+}
+
+fn of_row(arch: Arch, (opcode, at): (u16, usize), row: &'static Row, form: u8) -> Vec<Check> {
+    let told = row.variant.map_or(0, |variant| variant.value);
+    let decoded = Decoded { arch, word: u128::from(opcode) | told, row, form };
     let choices = choices(&decoded);
-    let fixed = u128::from(opcode) | if row.uniform() || form >= 6 { UNIFORM.put(1) } else { 0 };
+    let fixed = decoded.word | if row.uniform() || form >= 6 { UNIFORM.put(1) } else { 0 };
     let plain = choices.iter().fold(fixed, |word, choice| word | choice.values[0]);
     let mut words = vec![plain];
     for choice in &choices {
@@ -96,7 +108,7 @@ pub(super) fn of(arch: Arch, opcode: u16) -> Vec<Check> {
             words.dedup();
         }
     }
-    let mut dice = u64::from(opcode) << 32 | 0x9e37_79b9;
+    let mut dice = (u64::from(opcode) << 32 | 0x9e37_79b9) ^ (at as u64) << 48;
     let mut roll = || {
         dice = dice.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
         (dice >> 33) as usize
@@ -203,7 +215,12 @@ fn operand(decoded: &Decoded, operand: &Operand, out: &mut Vec<Choice>) {
             source(decoded, operand, m, out);
         }
         Operand::Reg(lo) | Operand::RegNotZero(lo) => {
-            out.push(Choice::new(field(lo, 8), [if lo == 32 { B } else { C }, 255]));
+            out.push(match lo {
+                // Where the kept elements of a sparse matrix were.
+                40 => Choice::new(field(lo, 8), [PLACES]),
+                32 => Choice::new(field(lo, 8), [B, 255]),
+                _ => Choice::new(field(lo, 8), [C, 255]),
+            });
         }
         Operand::Ureg(lo) => out.push(Choice::new(field(lo, 6), [B, 63])),
         Operand::UDst => out.push(Choice::new(UDST, [D])),
@@ -283,7 +300,13 @@ fn operand(decoded: &Decoded, operand: &Operand, out: &mut Vec<Choice>) {
                 }
             }
         }
-        Operand::UniformAddress => out.push(Choice::new(Field::new(91, 90), [3])),
+        Operand::UniformAddress => {
+            out.push(Choice::new(Field::new(91, 90), [3]));
+            if matches!(kind, Kind::Red | Kind::RedFloat) {
+                out.push(Choice::new(ATOM_DESCRIPTOR, [1]));
+            }
+        }
+        Operand::AtomAddress => out.push(Choice::new(Field::new(71, 70), [3])),
         Operand::Window { ur, .. } => {
             if let Some(lo) = ur.filter(|_| decoded.row.operands.iter().any(fixes_uniform)) {
                 out.push(Choice::new(field(lo, 6), [63]));

@@ -48,12 +48,23 @@ pub(crate) const SHORT_TARGET: Field = Field::new(63, 34);
 pub(crate) const PLOP_LOW: Field = Field::new(66, 64);
 pub(crate) const PLOP_HIGH: Field = Field::new(76, 72);
 pub(crate) const PLOP_SECOND: Field = Field::new(23, 16);
+/// Bit 71 of an atomic: its uniform register names a descriptor, not an addend.
+pub(crate) const ATOM_DESCRIPTOR: Field = Field::bit(71);
+/// Bit 70 of an atomic, 90 of other global accesses with a uniform register: the base is a pair. Without
+/// it the base is one register, its upper half zero.
+pub(crate) const ATOM_PAIR: Field = Field::bit(70);
+pub(crate) const PAIR: Field = Field::bit(90);
 /// Bit 76 of a global access: the uniform register names a descriptor, not an addend.
 pub(crate) const DESCRIPTOR: Field = Field::bit(76);
 pub(crate) const COPY_SHARED_OFFSET: Field = Field::new(63, 44);
 pub(crate) const COPY_GLOBAL_OFFSET: Field = Field::new(43, 32);
 pub(crate) const BARRIER_ID: Field = Field::new(57, 54);
 pub(crate) const BARRIER_COUNT: Field = Field::new(53, 42);
+
+/// What a performance-monitor trigger names.
+pub(crate) const TRIGGERS: Field = Field::new(47, 32);
+/// Where the pair of narrow numbers leaves the third source.
+pub(crate) const PAIR_PART: Field = Field::new(73, 72);
 
 const fn flag(at: u8, names: &'static [&'static str; 2]) -> Modifier {
     Modifier::new(Field::bit(at), names)
@@ -219,23 +230,23 @@ pub(crate) const RED_OP: Modifier =
     field(89, 87, &["ADD", "MIN", "MAX", "INC", "DEC", "AND", "OR", "XOR"]);
 pub(crate) const ATOM_TYPE_87: Modifier =
     field(75, 73, &["", "S32", "64", "F32.FTZ.RN", "F16x2.RN", "S64", "F64.RN"]);
-pub(crate) const ATOM_TYPE_90: Modifier = field(75, 73, &["", "S32", "64", "S64"]);
+pub(crate) const ATOM_TYPE_90: Modifier = field(75, 73, &["", "S32", "64", "S64", "128"]);
 pub(crate) const ATOM_FLOAT_TYPE: Modifier = field(
     76,
     73,
     &[
         "F16x2.RN",
-        "-",
-        "-",
+        "F16x4.RN",
+        "F16x8.RN",
         "BF16x2.RN",
-        "-",
-        "-",
+        "BF16x4.RN",
+        "BF16x8.RN",
         "-",
         "-",
         "-",
         "F32.FTZ.RN",
-        "-",
-        "-",
+        "F32x2.FTZ.RN",
+        "F32x4.FTZ.RN",
         "F32.RN",
         "-",
         "-",
@@ -243,8 +254,10 @@ pub(crate) const ATOM_FLOAT_TYPE: Modifier = field(
     ],
 );
 pub(crate) const ATOM_FLOAT_OP: Modifier = field(89, 87, &["ADD", "-", "MIN", "-", "MAX"]);
-pub(crate) const CAS_TYPE: Modifier = field(75, 73, &["", "S32", "64"]);
-pub(crate) const CAS_KIND: Modifier = field(88, 87, &["CAS"]);
+pub(crate) const CAS_TYPE_87: Modifier = field(75, 73, &["", "S32", "64"]);
+pub(crate) const CAS_TYPE_90: Modifier = field(75, 73, &["", "S32", "64", "-", "128"]);
+pub(crate) const CAS_KIND_87: Modifier = field(88, 87, &["CAS"]);
+pub(crate) const CAS_KIND_90: Modifier = field(88, 87, &["CAS", "-", "-", "CAST.SPIN"]);
 pub(crate) const SHARED_CAS_KIND: Modifier = field(88, 87, &["CAS", "CAST", "-", "CAST.SPIN"]);
 pub(crate) const SHUFFLE: Modifier = field(59, 58, &["IDX", "UP", "DOWN", "BFLY"]);
 pub(crate) const VOTE_MODE: Modifier = field(73, 72, &["ALL", "ANY", "EQ"]);
@@ -299,8 +312,9 @@ pub(crate) const NO_INCREMENT: Modifier = flag(86, &["", "NOINC"]);
 pub(crate) const NO_DECREMENT: Modifier = flag(86, &["", "NODEC"]);
 pub(crate) const RELATIVE: Modifier = Modifier::new(Field::bit(85), &["REL", "ABS"]);
 pub(crate) const BRANCH_STACK: Modifier = field(86, 85, &["", "INC", "DEC"]);
-pub(crate) const DIVERGENCE: Modifier = field(33, 32, &["", "-", "DIV", "CONV"]);
-pub(crate) const SYNC_90: Modifier = field(86, 84, &["", "-", "-", "-", "COLLECTIVE"]);
+pub(crate) const DIVERGENCE: Modifier =
+    Modifier::split(Field::new(33, 32), Field::bit(84), &["", "-", "DIV", "CONV", "-", "U.ANY"]);
+pub(crate) const SYNC_90: Modifier = field(86, 84, &["", "-", "EXCLUSIVE", "-", "COLLECTIVE"]);
 pub(crate) const SYNC_87: Modifier = field(86, 84, &["", "-", "-", "-", "EXCLUSIVE"]);
 pub(crate) const EXIT_MODE: Modifier = field(86, 84, &["", "KEEPREFCOUNT", "-", "-", "NO_ATEXIT"]);
 pub(crate) const CLEAR: Modifier = flag(84, &["32", "32.CLEAR"]);
@@ -312,8 +326,8 @@ pub(crate) const LOAD_CONSTANT_MODE: Modifier = field(79, 78, &["", "IL", "IS", 
 pub(crate) const RESULT: Modifier = field(79, 77, &["-", "-", "RESULT"]);
 pub(crate) const DIFF_TYPE: Modifier = flag(73, &["U8", ""]);
 pub(crate) const DIFF_ACC: Modifier = flag(75, &["", "ACC"]);
-pub(crate) const DMMA_SHAPE: Modifier = field(77, 76, &["8x8x4", "16x8x4", "16x8x8"]);
-pub(crate) const SLEEP_KIND: Modifier = field(86, 84, &["", "-", "WARP", "-", "RAND"]);
+pub(crate) const DMMA_SHAPE: Modifier = field(77, 76, &["8x8x4", "16x8x4", "16x8x8", "16x8x16"]);
+pub(crate) const SLEEP_KIND: Modifier = field(86, 84, &["", "SYNCS", "WARP", "-", "RAND"]);
 /// The same format on both sides: of the 64 pairs only those on the diagonal.
 pub(crate) const FLOAT_BOTH: Modifier = Modifier::split(Field::new(77, 75), Field::new(86, 84), {
     const NAMES: [&str; 64] = {
@@ -343,9 +357,61 @@ pub(crate) const INTEGER_SRC_NARROW: Modifier = Modifier::split(
     &["U8", "U16", "U32", "-", "S8", "S16", "", "-"],
 );
 pub(crate) const COPY_ORDER: Modifier = field(80, 77, &["", "-", "-", "-", "CONSTANT"]);
-pub(crate) const ATOMS_TYPE: Modifier = field(75, 73, &["", "S32", "64"]);
+pub(crate) const ATOMS_TYPE_87: Modifier = field(75, 73, &["", "S32", "64"]);
+pub(crate) const ATOMS_TYPE_90: Modifier = field(75, 73, &["", "S32", "64", "-", "128"]);
 pub(crate) const SHUFFLE_CLAMP: Field = Field::new(52, 40);
 pub(crate) const SHUFFLE_LANE: Field = Field::new(57, 53);
 /// The comparisons of packed halves have their format bit in the unused slot.
 pub(crate) const BF16_65: Modifier = flag(65, &["", "BF16_V2"]);
 pub(crate) const CAS_ONLY: Modifier = flag(87, &["CAS", "-"]);
+pub(crate) const PAIR_NARROW: Modifier = field(
+    78,
+    76,
+    &["U8.S32", "S8.S32", "U16.S32", "S16.S32", "U2.S32", "S2.S32", "U4.S32", "S4.S32"],
+);
+pub(crate) const PAIR_LIMIT_87: Modifier = field(75, 74, &["SAT"]);
+pub(crate) const PAIR_LIMIT_90: Modifier = field(75, 74, &["-", "SAT"]);
+pub(crate) const PAIR_BYTE: Modifier = flag(76, &["U8.F32", "S8.F32"]);
+pub(crate) const PAIR_NTZ: Modifier = flag(74, &["", "NTZ"]);
+/// The atomics without an operand: the operation in the upper field, its width in the lower one.
+const fn counting<const N: usize>(shift: usize) -> [&'static str; N] {
+    let mut names = [BAD; N];
+    names[9 << shift | 2] = "ARRIVE.64";
+    names[10 << shift] = "POPC.INC.32";
+    names
+}
+pub(crate) const ATOM_COUNT_87: Modifier =
+    Modifier::split(Field::new(76, 73), Field::new(90, 87), {
+        const NAMES: [&str; 256] = counting(4);
+        &NAMES
+    });
+pub(crate) const ATOMS_COUNT_87: Modifier =
+    Modifier::split(Field::new(74, 73), Field::new(90, 87), {
+        const NAMES: [&str; 64] = counting(2);
+        &NAMES
+    });
+/// The kept element of each group of a sparse product: which lanes of a quad hold the places.
+pub(crate) const SELECTOR: Field = Field::new(49, 48);
+pub(crate) const HMMA_SPARSE_SHAPE: Modifier =
+    Modifier::split(Field::bit(75), Field::bit(78), &["1688", "16816", "-", "16832"]);
+pub(crate) const IMMA_SPARSE_SHAPE: Modifier = Modifier::split(
+    Field::bit(75),
+    Field::new(86, 85),
+    &["-", "-", "-", "-", "-", "16832", "16864", "168128"],
+);
+pub(crate) const PACK_BYTES: Modifier =
+    flag(76, &["E5M2.F32.PACK_AB_MERGE_C", "E4M3.F32.PACK_AB_MERGE_C"]);
+pub(crate) const PACK_BYTES_HALVES: Modifier =
+    flag(76, &["E5M2.F16.UNPACK_B_MERGE_C", "E4M3.F16.UNPACK_B_MERGE_C"]);
+pub(crate) const UNPACK_BYTES: Modifier = flag(73, &["F16.E5M2.UNPACK_B", "F16.E4M3.UNPACK_B"]);
+pub(crate) const FLOAT_SRC_64_90: Modifier = field(86, 84, &["-", "F16", "", "F64", "BF16"]);
+pub(crate) const FLOAT_DST_64_90: Modifier = field(77, 75, &["-", "F16", "", "F64", "BF16"]);
+pub(crate) const ARRIVES_COUNT: Modifier = field(71, 70, &["", "ARVCNT", "TRANSCNT"]);
+pub(crate) const SYNC_RED: Modifier = flag(74, &["", "RED"]);
+pub(crate) const SYNC_OPT_OUT: Modifier = flag(75, &["", "OPTOUT"]);
+/// How many arrivals, and how many bytes of transactions more: one, none, or what the register says.
+pub(crate) const SYNC_COUNTS: Modifier =
+    field(86, 84, &["", "A1T0", "A0T1", "A0TR", "A0TX", "ART0"]);
+pub(crate) const SYNC_TRY: Modifier = flag(72, &["", "TRYWAIT"]);
+pub(crate) const VIEW: Modifier = flag(72, &["S", "G"]);
+pub(crate) const PAIR_ROUND: Modifier = field(79, 78, &["", "-", "-", "TRUNC"]);

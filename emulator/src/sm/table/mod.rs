@@ -196,14 +196,21 @@ pub(crate) enum Operand {
     ShortTarget,
     /// A 64-bit register base with a relative offset.
     RegTarget,
+    /// A 64-bit register base with an absolute offset.
+    AbsoluteTarget,
     /// A constant with register index: bank, offset and the register A.
     Constant,
     /// Memory addressed by a 64-bit pair, with offset and possibly a uniform addend or descriptor at `lo`.
     Global { ur: Option<u8> },
-    /// The two bits that say whether the uniform register of a global access counts.
+    /// The two bits that say whether the uniform register of a global access counts, and whether the base
+    /// is a pair.
     UniformAddress,
+    /// The same of an atomic: the descriptor's bit and that of the pair.
+    AtomAddress,
     /// Shared or local memory: register A, scale, 24-bit offset, possibly a uniform addend at `lo`.
     Window { ur: Option<u8>, scaled: bool },
+    /// Shared memory at a uniform register at 29:24 and an offset.
+    UniformWindow,
     /// The shared side of an asynchronous copy.
     CopyTarget,
     /// The global side of an asynchronous copy.
@@ -237,6 +244,31 @@ pub(crate) enum Code {
     Whole(u16),
 }
 
+/// Bits beyond the opcode and what they are in the words of one row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Variant {
+    pub(crate) mask: u128,
+    pub(crate) value: u128,
+}
+
+impl Variant {
+    /// The variant where of the bits `all` those of `set` are ones and the others zeros.
+    const fn new(all: &[u8], set: &[u8]) -> Variant {
+        let (mut variant, mut at) = (Variant { mask: 0, value: 0 }, 0);
+        while at < all.len() {
+            variant.mask |= 1 << all[at];
+            at += 1;
+        }
+        at = 0;
+        while at < set.len() {
+            variant.value |= 1 << set[at];
+            at += 1;
+        }
+        assert!(variant.value & !variant.mask == 0);
+        variant
+    }
+}
+
 /// One instruction of the table.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Row {
@@ -244,6 +276,8 @@ pub(crate) struct Row {
     pub(crate) kind: Kind,
     pub(crate) code: Code,
     pub(crate) arch: Option<Arch>,
+    /// The bits that tell rows of one opcode apart.
+    pub(crate) variant: Option<Variant>,
     pub(crate) numbers: Numbers,
     pub(crate) modifiers: &'static [Modifier],
     pub(crate) operands: &'static [Operand],
@@ -256,19 +290,20 @@ impl Row {
     }
 }
 
-/// Row and operand form (0 for fixed opcodes) of each 12-bit opcode.
-type Lookup = Vec<Option<(u16, u8)>>;
+/// Rows and operand form (0 for fixed opcodes) of each 12-bit opcode.
+type Lookup = Vec<Vec<(&'static Row, u8)>>;
 
 fn build(arch: Arch) -> Lookup {
-    let mut lookup = vec![None; 4096];
-    for (index, row) in ROWS.iter().enumerate() {
+    let mut lookup: Lookup = vec![Vec::new(); 4096];
+    for row in ROWS {
         if row.arch.is_some_and(|only| only != arch) {
             continue;
         }
         let mut claim = |opcode: u16, form: u8| {
             let slot = &mut lookup[opcode as usize];
-            assert!(slot.is_none(), "{} claims a taken opcode", row.name);
-            *slot = Some((index as u16, form));
+            let apart = slot.iter().all(|(other, _)| other.variant.is_some());
+            assert!(apart || slot.is_empty(), "{} claims a taken opcode", row.name);
+            slot.push((row, form));
         };
         match row.code {
             Code::Whole(opcode) => claim(opcode, 0),
@@ -284,18 +319,26 @@ fn build(arch: Arch) -> Lookup {
     lookup
 }
 
-/// The row and operand form of a word's opcode.
-pub(crate) fn lookup(arch: Arch, word: u128) -> Option<(&'static Row, u8)> {
+/// The rows of an opcode, with its operand form. Where there are several, bits beyond the opcode decide.
+pub(crate) fn rows_of(arch: Arch, opcode: u16) -> &'static [(&'static Row, u8)] {
     static SM87: OnceLock<Lookup> = OnceLock::new();
     static SM90: OnceLock<Lookup> = OnceLock::new();
     let table = match arch {
         Arch::Sm87 => SM87.get_or_init(|| build(Arch::Sm87)),
         Arch::Sm90 => SM90.get_or_init(|| build(Arch::Sm90)),
     };
-    table[(word & 0xfff) as usize].map(|(row, form)| (&ROWS[row as usize], form))
+    &table[opcode as usize]
+}
+
+/// The row and operand form of a word.
+pub(crate) fn lookup(arch: Arch, word: u128) -> Option<(&'static Row, u8)> {
+    let rows = rows_of(arch, (word & 0xfff) as u16).iter();
+    let fits = |variant: Variant| word & variant.mask == variant.value;
+    rows.copied().find(|(row, _)| row.variant.is_none_or(fits))
 }
 
 /// Every instruction form of the table on `arch`: its 12-bit opcode field and its name.
 pub fn forms(arch: Arch) -> Vec<(u16, &'static str)> {
-    (0..4096u16).filter_map(|op| lookup(arch, op.into()).map(|(row, _)| (op, row.name))).collect()
+    let of = |op| rows_of(arch, op).iter().map(move |(row, _)| (op, row.name));
+    (0..4096u16).flat_map(of).collect()
 }

@@ -36,12 +36,19 @@ const fn row(
     modifiers: &'static [Modifier],
     operands: &'static [Operand],
 ) -> Row {
-    Row { name, kind, code, arch: None, numbers, modifiers, operands }
+    Row { name, kind, code, arch: None, variant: None, numbers, modifiers, operands }
 }
 
 const fn only(arch: Arch, row: Row) -> Row {
     Row { arch: Some(arch), ..row }
 }
+
+/// One of several rows of an opcode: the one where of the bits `all` exactly those of `set` are ones.
+const fn variant(all: &[u8], set: &[u8], row: Row) -> Row {
+    Row { variant: Some(Variant::new(all, set)), ..row }
+}
+/// What tells the conversions between formats of 8, 16 and 19 bits apart.
+const PACKING: &[u8] = &[73, 74, 78, 86, 87, 89, 90];
 
 const P0: Operand = PDst(81, NotTrue);
 const P0_SHOWN: Operand = PDst(81, Always);
@@ -76,13 +83,13 @@ macro_rules! rows {
 
 rows! {
     Mov, Sel, FSel, FMnMx, FSet, FSetP, ISetP, IAdd3, Lea, Lop3, IAbs, VAbsDiff, VAbsDiff4, Prmt,
-    IMnMx, Shf, Sgxt, Bmsk, Plop3, FMul, FAdd, FFma, IMad, IMadWide, IMadHi, Idp, DMul, DAdd, DSetP,
-    DFma, HAdd2, HFma2, HMul2, HSet2, HSetP2, HMnMx2, VIAdd, VIAddMnMx, VIMnMx, I2I, F2fp, I2F, F2I,
+    IMnMx, Shf, Sgxt, Bmsk, Plop3, PlopSign, FMul, FAdd, FFma, IMad, IMadWide, IMadHi, Idp, DMul, DAdd, DSetP,
+    DFma, HAdd2, HFma2, HMul2, HSet2, HSetP2, HMnMx2, VIAdd, VIAddMnMx, VIMnMx, I2I, I2ip, F2ip, F2fp, F2fpBytes, F2fpBytesHalves, F2fpUnpack, F2fpTf32, I2F, F2I,
     F2F, Frnd, Mufu, Popc, Flo, Brev, Fchk, Cs2r, S2r, S2ur, Vote, VoteU, Match, Redux, R2ur, Shfl,
-    UMov, UIAdd3, ULea, ULop3, UShf, UIMad, UIMadWide, UISetP, USel, UPrmt, UFlo, UBrev, UPopc,
+    UMov, UIAdd3, ULea, ULop3, UShf, UIMad, UIMadWide, UISetP, USel, UPrmt, UFlo, UBrev, UPopc, USgxt,
     UPlop3, Ldc, Uldc, Ldg, Stg, Ld, St, Lds, Sts, Ldl, Stl, Atomg, AtomgFloat, Red, RedFloat, Atom, AtomFloat,
-    AtomgCas, AtomCas, Atoms, AtomsCount, AtomsCas, ClusterArrive, ClusterWait, AcqBulk, Ldgsts, LdgDepBar, DepBar, Ldsm, Movm, Hmma, Imma, Bmma, Dmma, Qspc,
-    Membar, Errbar, Cctl, CgaErrbar, Nanosleep, Yield, Nop, Bra, BraU, Brx, Call, CallReg, Ret, Exit, Bssy,
+    AtomgCas, AtomCas, Atoms, AtomsCount, AtomsCas, AtomCount, Arrives, SyncArrive, SyncCheck, SyncExchange, SyncForget, Elect, ClusterArrive, ClusterWait, AcqBulk, Ldgsts, LdgDepBar, DepBar, Ldsm, Movm, Stsm, Hmma, HmmaSparse, Imma, ImmaSparse, Bmma, Dmma, Qspc,
+    Membar, Errbar, Cctl, CctlLocal, PmTrig, CgaErrbar, Nanosleep, Yield, Nop, Bra, BraU, Brx, Call, CallReg, CallAbs, Ret, Exit, Bssy,
     Bsync, Break, BmovToReg, BmovFromReg, BmovImm, BmovBar, WarpSyncReg, WarpSyncImm, WarpSyncAll,
     EndCollective, Bar, B2r, Bpt, Kill, P2r, R2p, Lepc;
     &[
@@ -121,6 +128,7 @@ rows! {
     row("SHF", Kind::Shf, Alu(0x019, THREE), Integer, &[SHIFT_DIRECTION, WRAP, SHIFT_TYPE, HIGH], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None)]),
     row("SGXT", Kind::Sgxt, Alu(0x01a, TWO), Integer, &[WRAP, UNSIGNED], &[Dst, A(Mods::None), B32(Mods::None)]),
     row("BMSK", Kind::Bmsk, Alu(0x01b, TWO), Integer, &[WRAP], &[Dst, A(Mods::None), B32(Mods::None)]),
+    row("PLOP3.SIGN.LUT", Kind::PlopSign, Alu(0x01f, f(&[1, 5, 6])), Integer, &[], &[P0_SHOWN, P1_SHOWN, A(Mods::None), B32(Mods::None), Reg(64), Number(LUT), Number(PLOP_SECOND)]),
     row("PLOP3.LUT", Kind::Plop3, Whole(0x81c), Integer, &[], &[P0_SHOWN, P1_SHOWN, COND, P(77, 80, Always), PThird, Table1, Table2]),
     row("ISETP", Kind::ISetP, Alu(0x00c, TWO), Integer, &[COMPARE3, UNSIGNED, COMBINE, EXTENDED_72], &[P0_SHOWN, P1_SHOWN, A(Mods::None), B32(Mods::None), COND, P(68, 71, If(72))]),
     row("POPC", Kind::Popc, Alu(0x109, TWO), Integer, &[], &[Dst, B32(Mods::Not)]),
@@ -145,19 +153,31 @@ rows! {
     // Conversions.
     row("I2FP.F32", Kind::I2F, Alu(0x045, TWO), Integer, &[INTEGER_SRC_32, ROUND], &[Dst, B32(Mods::None), Fixed(Field::new(77, 75), 2)]),
     row("I2F", Kind::I2F, Alu(0x106, TWO), Integer, &[FLOAT_DST_32, INTEGER_SRC_NARROW, ROUND], &[Dst, B32(Mods::None), Part(SUBWORD)]),
-    row("I2F", Kind::I2F, Alu(0x112, TWO), Integer, &[FLOAT_DST_64, INTEGER_SRC, ROUND], &[Dst, B32(Mods::None), Part(SUBWORD)]),
+    only(Sm87, row("I2F", Kind::I2F, Alu(0x112, TWO), Integer, &[FLOAT_DST_64, INTEGER_SRC, ROUND], &[Dst, B32(Mods::None), Part(SUBWORD)])),
+    only(Sm90, row("I2F", Kind::I2F, Alu(0x112, TWO), Integer, &[FLOAT_DST_64_90, INTEGER_SRC, ROUND], &[Dst, B32(Mods::None), Part(SUBWORD)])),
     row("F2I", Kind::F2I, Alu(0x105, TWO), Single, &[FTZ, INTEGER_DST_32, FLOAT_SRC_32, ROUND_INTEGER, NTZ], &[Dst, B32(Mods::Float), Part(Field::bit(60))]),
-    row("F2I", Kind::F2I, Alu(0x111, TWO), Double, &[FTZ, INTEGER_DST, FLOAT_SRC_64, ROUND_INTEGER, NTZ], &[Dst, B32(Mods::Float), Part(Field::bit(60))]),
+    only(Sm87, row("F2I", Kind::F2I, Alu(0x111, TWO), Double, &[FTZ, INTEGER_DST, FLOAT_SRC_64, ROUND_INTEGER, NTZ], &[Dst, B32(Mods::Float), Part(Field::bit(60))])),
+    only(Sm90, row("F2I", Kind::F2I, Alu(0x111, TWO), Double, &[FTZ, INTEGER_DST, FLOAT_SRC_64_90, ROUND_INTEGER, NTZ], &[Dst, B32(Mods::Float), Part(Field::bit(60))])),
     row("F2F", Kind::F2F, Alu(0x104, TWO), Single, &[FTZ, FLOAT_DST_NAMED, FLOAT_SRC_NAMED, ROUND], &[Dst, B32(Mods::Float), Part(Field::bit(60))]),
     row("F2F", Kind::F2F, Alu(0x110, TWO), Double, &[FTZ, FLOAT_DST_NAMED, FLOAT_SRC_NAMED, ROUND], &[Dst, B32(Mods::Float), Part(Field::bit(60))]),
     row("FRND", Kind::Frnd, Alu(0x107, TWO), Single, &[FTZ, FLOAT_BOTH, ROUND_INTEGER], &[Dst, B32(Mods::Float), Part(Field::bit(60))]),
     row("FRND", Kind::Frnd, Alu(0x113, TWO), Double, &[FTZ, FLOAT_BOTH, ROUND_INTEGER], &[Dst, B32(Mods::Float), Part(Field::bit(60))]),
-    row("F2FP", Kind::F2fp, Alu(0x03e, THREE), Single, &[PACK_SATFINITE, PACK_RELU, PACK_FORMAT, PACK_MERGE, PACK_ROUND], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None)]),
+    only(Sm87, row("F2FP", Kind::F2fp, Alu(0x03e, THREE), Single, &[PACK_SATFINITE, PACK_RELU, PACK_FORMAT, PACK_MERGE, PACK_ROUND], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None)])),
+    // The first row leaves the merge with C to a modifier, as Ampere does.
+    only(Sm90, variant(&[73, 74, 86, 87, 89, 90], &[], row("F2FP", Kind::F2fp, Alu(0x03e, THREE), Single, &[PACK_SATFINITE, PACK_RELU, PACK_FORMAT, PACK_MERGE, PACK_ROUND], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None)]))),
+    only(Sm90, variant(PACKING, &[78, 87, 90], row("F2FP", Kind::F2fpBytes, Alu(0x03e, THREE), Single, &[PACK_SATFINITE, PACK_RELU, PACK_BYTES], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None), Part(Field::bit(72))]))),
+    only(Sm90, variant(PACKING, &[73, 87, 90], row("F2FP", Kind::F2fpBytesHalves, Alu(0x03e, f(&[1, 6])), Integer, &[PACK_SATFINITE, PACK_RELU, PACK_BYTES_HALVES], &[Dst, Fixed(SRC_A, 255), B(Mods::None), C(Mods::None), Part(Field::bit(72))]))),
+    only(Sm90, variant(&[74, 78, 86, 87, 89, 90], &[74, 89], row("F2FP", Kind::F2fpUnpack, Alu(0x03e, f(&[1, 6])), Integer, &[PACK_RELU, UNPACK_BYTES], &[Dst, Fixed(SRC_A, 255), B(Mods::None), Part(Field::bit(88)), Fixed(SLOT64_REG, 255)]))),
+    only(Sm90, variant(PACKING, &[78, 86, 89], row("F2FP.TF32.F32.PACK_B", Kind::F2fpTf32, Alu(0x03e, REGS), Single, &[PACK_RELU, PACK_ROUND], &[Dst, Fixed(SRC_A, 255), B(Mods::None), Fixed(SLOT64_REG, 255), ones(76, 76)]))),
     row("I2I", Kind::I2I, Alu(0x038, TWO), Integer, &[NARROW_DST], &[Dst, B32(Mods::None)]),
+    only(Sm87, row("I2IP", Kind::I2ip, Alu(0x039, TWO), Integer, &[PAIR_NARROW, PAIR_LIMIT_87], &[Dst, A(Mods::None), B32(Mods::None), Reg(64), Part(PAIR_PART)])),
+    only(Sm90, row("I2IP", Kind::I2ip, Alu(0x039, TWO), Integer, &[PAIR_NARROW, PAIR_LIMIT_90], &[Dst, A(Mods::None), B32(Mods::None), Reg(64), Part(PAIR_PART)])),
+    row("F2IP", Kind::F2ip, Alu(0x043, TWO), Single, &[PAIR_BYTE, PAIR_ROUND, PAIR_NTZ], &[Dst, A(Mods::None), B32(Mods::None), Reg(64), Part(Field::bit(72))]),
     // Across lanes.
     row("VOTE", Kind::Vote, Whole(0x806), Integer, &[VOTE_MODE], &[DstNotZero, P0_SHOWN, COND]),
     row("VOTEU", Kind::VoteU, Whole(0x886), Integer, &[VOTE_MODE], &[UDst, UPDst(81, Always), COND]),
     row("MATCH", Kind::Match, Whole(0x3a1), Integer, &[MATCH_MODE, MATCH_WIDTH], &[PDst(81, Unless(79)), Dst, A(Mods::None)]),
+    only(Sm90, row("ELECT", Kind::Elect, Whole(0x82f), Integer, &[], &[PDst(81, Always), UDst, WHEN])),
     row("REDUX", Kind::Redux, Whole(0x3c4), Integer, &[REDUCE_OP, REDUCE_SIGN], &[UDst, A(Mods::None)]),
     only(Sm87, row("R2UR", Kind::R2ur, Whole(0x3c2), Integer, &[ANY_OR], &[P0, UDst, A(Mods::None)])),
     only(Sm90, row("R2UR", Kind::R2ur, Whole(0x2ca), Integer, &[ANY_OR], &[P0, UDst, A(Mods::None)])),
@@ -166,11 +186,14 @@ rows! {
     row("SHFL", Kind::Shfl, Whole(0x989), Integer, &[SHUFFLE], &[P0_SHOWN, Dst, A(Mods::None), Number(SHUFFLE_LANE), Reg(64)]),
     row("SHFL", Kind::Shfl, Whole(0xf89), Integer, &[SHUFFLE], &[P0_SHOWN, Dst, A(Mods::None), Number(SHUFFLE_LANE), Number(SHUFFLE_CLAMP)]),
     // Tensor cores.
-    row("HMMA", Kind::Hmma, Alu(0x03c, REGS), Integer, &[HMMA_SHAPE, HMMA_ACCUMULATOR, HMMA_TYPE], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None), UNIFORM_WHEN]),
-    row("IMMA", Kind::Imma, Alu(0x037, REGS), Integer, &[IMMA_SHAPE, IMMA_A_TYPE, IMMA_B_TYPE, IMMA_SAT], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None), UNIFORM_WHEN, Fixed(Field::new(74, 73), 2)]),
+    variant(&[73], &[], row("HMMA", Kind::Hmma, Alu(0x03c, REGS), Integer, &[HMMA_SHAPE, HMMA_ACCUMULATOR, HMMA_TYPE], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None), UNIFORM_WHEN])),
+    variant(&[73], &[73], row("HMMA.SP", Kind::HmmaSparse, Alu(0x03c, REGS), Integer, &[HMMA_SPARSE_SHAPE, HMMA_ACCUMULATOR, HMMA_TYPE], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None), UNIFORM_WHEN, Reg(40), Number(SELECTOR), Hint(Field::bit(50))])),
+    variant(&[72], &[], row("IMMA", Kind::Imma, Alu(0x037, REGS), Integer, &[IMMA_SHAPE, IMMA_A_TYPE, IMMA_B_TYPE, IMMA_SAT], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None), UNIFORM_WHEN, Fixed(Field::new(74, 73), 2)])),
+    variant(&[72], &[72], row("IMMA.SP", Kind::ImmaSparse, Alu(0x037, REGS), Integer, &[IMMA_SPARSE_SHAPE, IMMA_A_TYPE, IMMA_B_TYPE, IMMA_SAT], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None), UNIFORM_WHEN, Reg(40), Number(SELECTOR), Hint(Field::bit(50)), Fixed(Field::new(74, 73), 2)])),
     row("BMMA", Kind::Bmma, Alu(0x03d, REGS), Integer, &[BMMA_SHAPE, BMMA_OP], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None), UNIFORM_WHEN, Fixed(Field::new(74, 73), 2), ones(80, 80)]),
     row("DMMA", Kind::Dmma, Alu(0x03f, REGS), Integer, &[DMMA_SHAPE], &[Dst, A(Mods::None), B(Mods::None), C(Mods::None), UNIFORM_WHEN]),
     row("LDSM", Kind::Ldsm, Whole(0x83b), Integer, &[MATRIX_LAYOUT, MATRIX_COUNT], &[Dst, Window { ur: Some(32), scaled: false }]),
+    only(Sm90, row("STSM", Kind::Stsm, Whole(0x844), Integer, &[MATRIX_LAYOUT, MATRIX_COUNT], &[Window { ur: None, scaled: false }, Reg(32)])),
     row("MOVM", Kind::Movm, Whole(0x23a), Integer, &[MOVE_LAYOUT], &[Dst, A(Mods::None)]),
     // The uniform datapath.
     row("UMOV", Kind::UMov, Whole(0x882), Integer, &[], &[UDst, Number(SLOT32_IMM)]),
@@ -184,6 +207,7 @@ rows! {
     row("UPRMT", Kind::UPrmt, Uniform(0x096, f(&[1, 4])), Integer, &[], &[UDst, A(Mods::None), B(Mods::None), C(Mods::None)]),
     row("USEL", Kind::USel, Uniform(0x087, UNI), Integer, &[], &[UDst, A(Mods::None), B32(Mods::None), UP(87, 90, Always)]),
     row("UISETP", Kind::UISetP, Uniform(0x08c, UNI), Integer, &[COMPARE3, UNSIGNED, COMBINE, EXTENDED_72], &[UPDst(81, Always), UPDst(84, Always), A(Mods::None), B32(Mods::None), UP(87, 90, Always), UP(68, 71, If(72))]),
+    row("USGXT", Kind::USgxt, Uniform(0x09a, UNI), Integer, &[WRAP, UNSIGNED], &[UDst, A(Mods::None), B32(Mods::None)]),
     row("UFLO", Kind::UFlo, Uniform(0x0bd, REGS), Integer, &[UNSIGNED, SIGN_SHIFT], &[UDst, UP0, B32(Mods::Not)]),
     row("UBREV", Kind::UBrev, Uniform(0x0be, REGS), Integer, &[], &[UDst, B32(Mods::None)]),
     row("UPOPC", Kind::UPopc, Uniform(0x0bf, REGS), Integer, &[], &[UDst, B32(Mods::Not)]),
@@ -199,18 +223,27 @@ rows! {
     row("STG", Kind::Stg, Whole(0x386), Integer, STORE, &[PLAIN, Reg(32)]),
     row("ST", Kind::St, Whole(0x385), Integer, STORE, &[GLOBAL_UR32, Reg(64)]),
     row("ST", Kind::St, Whole(0x985), Integer, STORE, &[GLOBAL_UR64, Reg(32), UniformAddress]),
-    only(Sm87, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
-    only(Sm90, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
-    only(Sm87, row("ATOM", Kind::Atom, Whole(0x98a), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
-    only(Sm90, row("ATOM", Kind::Atom, Whole(0x98a), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
-    only(Sm90, row("ATOMG", Kind::AtomgFloat, Whole(0x9a3), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
-    only(Sm90, row("ATOM", Kind::AtomFloat, Whole(0x9a2), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 3), ones(91, 91)])),
-    only(Sm87, row("RED", Kind::Red, Whole(0x98e), Integer, &[WIDE_ADDRESS, RED_OP, EVICTION, ATOM_TYPE_87, STORE_ORDER], &[ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 2), UniformAddress])),
-    only(Sm90, row("REDG", Kind::Red, Whole(0x98e), Integer, &[WIDE_ADDRESS, RED_OP, EVICTION, ATOM_TYPE_90, STORE_ORDER], &[ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 2), UniformAddress])),
-    only(Sm90, row("REDG", Kind::RedFloat, Whole(0x9a6), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, STORE_ORDER], &[ATOM_UR, Reg(32), Fixed(Field::new(71, 70), 2), UniformAddress])),
-    row("ATOMG", Kind::AtomgCas, Whole(0x3a9), Integer, &[WIDE_ADDRESS, CAS_ONLY, EVICTION, CAS_TYPE, STORE_ORDER], &[P0_SHOWN, Dst, PLAIN, Reg(32), Reg(64)]),
-    row("ATOM", Kind::AtomCas, Whole(0x38b), Integer, &[WIDE_ADDRESS, CAS_KIND, EVICTION, CAS_TYPE, STORE_ORDER], &[P0_SHOWN, Dst, PLAIN, Reg(32), Reg(64)]),
+    only(Sm87, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), AtomAddress, ones(91, 91)])),
+    only(Sm90, row("ATOMG", Kind::Atomg, Whole(0x9a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), AtomAddress, ones(91, 91)])),
+    only(Sm87, row("ATOM", Kind::Atom, Whole(0x98a), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), AtomAddress, ones(91, 91)])),
+    only(Sm90, row("ATOM", Kind::Atom, Whole(0x98a), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), AtomAddress, ones(91, 91)])),
+    only(Sm90, row("ATOMG", Kind::AtomgFloat, Whole(0x9a3), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), AtomAddress, ones(91, 91)])),
+    only(Sm90, row("ATOM", Kind::AtomFloat, Whole(0x9a2), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, Reg(32), AtomAddress, ones(91, 91)])),
+    only(Sm87, row("RED", Kind::Red, Whole(0x98e), Integer, &[WIDE_ADDRESS, RED_OP, EVICTION, ATOM_TYPE_87, STORE_ORDER], &[ATOM_UR, Reg(32), Fixed(Field::bit(70), 0), UniformAddress])),
+    only(Sm90, row("REDG", Kind::Red, Whole(0x98e), Integer, &[WIDE_ADDRESS, RED_OP, EVICTION, ATOM_TYPE_90, STORE_ORDER], &[ATOM_UR, Reg(32), Fixed(Field::bit(70), 0), UniformAddress])),
+    only(Sm90, row("REDG", Kind::RedFloat, Whole(0x9a6), Integer, &[WIDE_ADDRESS, ATOM_FLOAT_OP, EVICTION, ATOM_FLOAT_TYPE, STORE_ORDER], &[ATOM_UR, Reg(32), Fixed(Field::bit(70), 0), UniformAddress])),
+    only(Sm87, row("ATOMG", Kind::AtomgCas, Whole(0x3a9), Integer, &[WIDE_ADDRESS, CAS_ONLY, EVICTION, CAS_TYPE_87, STORE_ORDER], &[P0_SHOWN, Dst, PLAIN, Reg(32), Reg(64)])),
+    only(Sm90, row("ATOMG", Kind::AtomgCas, Whole(0x3a9), Integer, &[WIDE_ADDRESS, CAS_ONLY, EVICTION, CAS_TYPE_90, STORE_ORDER], &[P0_SHOWN, Dst, PLAIN, Reg(32), Reg(64)])),
+    only(Sm87, row("ATOM", Kind::AtomCas, Whole(0x38b), Integer, &[WIDE_ADDRESS, CAS_KIND_87, EVICTION, CAS_TYPE_87, STORE_ORDER], &[P0_SHOWN, Dst, PLAIN, Reg(32), Reg(64)])),
+    only(Sm90, row("ATOM", Kind::AtomCas, Whole(0x38b), Integer, &[WIDE_ADDRESS, CAS_KIND_90, EVICTION, CAS_TYPE_90, STORE_ORDER], &[P0_SHOWN, Dst, PLAIN, Reg(32), Reg(64)])),
+    only(Sm87, row("ATOMG", Kind::Atomg, Whole(0x3a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, STORE_ORDER], &[P0_SHOWN, Dst, PLAIN, Reg(32)])),
+    only(Sm90, row("ATOMG", Kind::Atomg, Whole(0x3a8), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, STORE_ORDER], &[P0_SHOWN, Dst, PLAIN, Reg(32)])),
+    only(Sm87, row("ATOM", Kind::Atom, Whole(0x38a), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_87, STORE_ORDER], &[P0_SHOWN, Dst, PLAIN, Reg(32)])),
+    only(Sm90, row("ATOM", Kind::Atom, Whole(0x38a), Integer, &[WIDE_ADDRESS, ATOM_OP, EVICTION, ATOM_TYPE_90, STORE_ORDER], &[P0_SHOWN, Dst, PLAIN, Reg(32)])),
+    only(Sm87, row("ATOM", Kind::AtomCount, Whole(0xf8a), Integer, &[WIDE_ADDRESS, ATOM_COUNT_87, EVICTION, STORE_ORDER], &[P0_SHOWN, Dst, ATOM_UR, AtomAddress, ones(91, 91)])),
     row("CCTL", Kind::Cctl, Whole(0x98f), Integer, &[CACHE_WIDE, CACHE_KIND, CACHE_OP], &[CacheLine]),
+    row("CCTLL.PF1", Kind::CctlLocal, Whole(0x990), Integer, &[], &[Window { ur: None, scaled: false }]),
+    row("PMTRIG", Kind::PmTrig, Whole(0x801), Integer, &[], &[Number(TRIGGERS), WHEN]),
     row("QSPC", Kind::Qspc, Whole(0x3aa), Integer, &[WIDE_ADDRESS, SPACE], &[P0_SHOWN, Dst, PLAIN]),
     row("LDGSTS.E", Kind::Ldgsts, Whole(0xfae), Integer, &[BYPASS, EVICTION, COPY_PREFETCH, COPY_SIZE, ZERO_FILL, COPY_ORDER], &[CopyTarget, CopySource, WHEN, ones(70, 70), ones(91, 91)]),
     row("LDGDEPBAR", Kind::LdgDepBar, Whole(0x9af), Integer, &[], &[]),
@@ -221,12 +254,24 @@ rows! {
     row("STS", Kind::Sts, Whole(0x988), Integer, &[ACCESS], &[Window { ur: Some(64), scaled: true }, Reg(32), ones(91, 91)]),
     row("LDL", Kind::Ldl, Whole(0x983), Integer, &[EVICTION, ACCESS], &[Dst, Window { ur: Some(32), scaled: false }]),
     row("STL", Kind::Stl, Whole(0x387), Integer, &[EVICTION, ACCESS], &[Window { ur: None, scaled: false }, Reg(32)]),
-    row("ATOMS", Kind::Atoms, Whole(0x38c), Integer, &[ATOM_OP, ATOMS_TYPE], &[Dst, SHARED, Reg(32)]),
-    row("ATOMS", Kind::Atoms, Whole(0x98c), Integer, &[ATOM_OP, ATOMS_TYPE], &[Dst, Window { ur: Some(64), scaled: true }, Reg(32), ones(91, 91)]),
-    only(Sm87, row("ATOMS.POPC.INC.32", Kind::AtomsCount, Whole(0xf8c), Integer, &[], &[Dst, Window { ur: Some(64), scaled: true }, Fixed(Field::new(90, 87), 10), ones(91, 91)])),
+    only(Sm87, row("ATOMS", Kind::Atoms, Whole(0x38c), Integer, &[ATOM_OP, ATOMS_TYPE_87], &[Dst, SHARED, Reg(32)])),
+    only(Sm90, row("ATOMS", Kind::Atoms, Whole(0x38c), Integer, &[ATOM_OP, ATOMS_TYPE_90], &[Dst, SHARED, Reg(32)])),
+    only(Sm87, row("ATOMS", Kind::Atoms, Whole(0x98c), Integer, &[ATOM_OP, ATOMS_TYPE_87], &[Dst, Window { ur: Some(64), scaled: true }, Reg(32), ones(91, 91)])),
+    only(Sm90, row("ATOMS", Kind::Atoms, Whole(0x98c), Integer, &[ATOM_OP, ATOMS_TYPE_90], &[Dst, Window { ur: Some(64), scaled: true }, Reg(32), ones(91, 91)])),
+    only(Sm87, row("ATOMS", Kind::AtomsCount, Whole(0xf8c), Integer, &[ATOMS_COUNT_87], &[Dst, Window { ur: Some(64), scaled: true }, ones(91, 91)])),
     only(Sm90, row("ATOMS.POPC.INC.32", Kind::AtomsCount, Whole(0xf8c), Integer, &[], &[Dst, Window { ur: Some(64), scaled: true }, Fixed(Field::new(90, 87), 11), ones(91, 91)])),
-    row("ATOMS", Kind::AtomsCas, Whole(0x38d), Integer, &[SHARED_CAS_KIND, CAS_TYPE], &[Dst, SHARED, Reg(32), Reg(64)]),
+    only(Sm87, row("ATOMS", Kind::AtomsCas, Whole(0x38d), Integer, &[SHARED_CAS_KIND, CAS_TYPE_87], &[Dst, SHARED, Reg(32), Reg(64)])),
+    only(Sm90, row("ATOMS", Kind::AtomsCas, Whole(0x38d), Integer, &[SHARED_CAS_KIND, CAS_TYPE_90], &[Dst, SHARED, Reg(32), Reg(64)])),
+    only(Sm87, row("ARRIVES.LDGSTSBAR.64", Kind::Arrives, Whole(0x9b0), Integer, &[], &[Window { ur: Some(64), scaled: false }, ones(91, 91), Fixed(Field::new(75, 72), 10)])),
+    only(Sm90, row("ARRIVES.LDGSTSBAR.64", Kind::Arrives, Whole(0x9b0), Integer, &[ARRIVES_COUNT], &[Window { ur: Some(64), scaled: false }, ones(91, 91), Fixed(Field::new(75, 72), 10)])),
+    only(Sm90, row("SYNCS.ARRIVE.TRANS64", Kind::SyncArrive, Whole(0x9a7), Integer, &[SYNC_RED, SYNC_OPT_OUT, SYNC_COUNTS], &[Dst, Window { ur: Some(64), scaled: false }, Reg(32), ones(91, 91), Fixed(Field::new(71, 70), 0)])),
+    only(Sm90, row("SYNCS.PHASECHK.TRANS64", Kind::SyncCheck, Whole(0x5a7), Integer, &[SYNC_TRY], &[P0_SHOWN, Window { ur: Some(64), scaled: false }, Reg(32), ones(91, 91), Fixed(Field::new(71, 70), 1)])),
+    only(Sm90, row("SYNCS.EXCH.64", Kind::SyncExchange, Whole(0x5b2), Integer, &[], &[UDst, UniformWindow, Ureg(32), ones(91, 91), Fixed(Field::new(73, 72), 1)])),
+    only(Sm90, row("SYNCS.CCTL.IV", Kind::SyncForget, Whole(0x9b1), Integer, &[], &[Window { ur: Some(64), scaled: false }, ones(91, 91)])),
     // Order and waiting.
+    only(Sm90, row("FENCE.VIEW.ASYNC", Kind::Errbar, Whole(0x3c6), Integer, &[VIEW], &[])),
+    only(Sm90, row("UTMACCTL.IV", Kind::Errbar, Whole(0x9b9), Integer, &[], &[Ureg(24), ones(91, 91)])),
+    only(Sm90, row("UTMACMDFLUSH", Kind::Errbar, Whole(0x9b7), Integer, &[], &[])),
     row("MEMBAR", Kind::Membar, Whole(0x992), Integer, &[FENCE, FENCE_SCOPE], &[]),
     row("ERRBAR", Kind::Errbar, Whole(0x9ab), Integer, &[], &[]),
     only(Sm90, row("CGAERRBAR", Kind::CgaErrbar, Whole(0x5ab), Integer, &[], &[])),
@@ -240,6 +285,7 @@ rows! {
     row("BAR", Kind::Bar, Whole(0x51d), Integer, &[BARRIER_MODE, DEFER], &[BarrierId, BarrierCount, P(87, 90, If(78))]),
     row("BAR", Kind::Bar, Whole(0x91d), Integer, &[BARRIER_MODE, DEFER], &[BarrierId, BarrierCount, P(87, 90, If(78))]),
     row("BAR", Kind::Bar, Whole(0xb1d), Integer, &[BARRIER_MODE, DEFER], &[BarrierId, BarrierCount, P(87, 90, If(78))]),
+    row("BAR", Kind::Bar, Whole(0x31d), Integer, &[BARRIER_MODE, DEFER], &[BarrierId, BarrierCount, P(87, 90, If(78))]),
     row("B2R", Kind::B2r, Whole(0x31c), Integer, &[RESULT], &[Dst, P0]),
     // Control flow.
     row("BRA", Kind::Bra, Whole(0x947), Integer, &[BRANCH_STACK, DIVERGENCE], &[WHEN, DivergenceMask, Target]),
@@ -247,6 +293,7 @@ rows! {
     row("BRX", Kind::Brx, Whole(0x949), Integer, &[BRANCH_STACK], &[WHEN, RegTarget]),
     row("CALL.REL", Kind::Call, Whole(0x944), Integer, &[NO_INCREMENT], &[WHEN, Target]),
     row("CALL.REL", Kind::CallReg, Whole(0x344), Integer, &[NO_INCREMENT], &[WHEN, RegTarget]),
+    row("CALL.ABS", Kind::CallAbs, Whole(0x343), Integer, &[NO_INCREMENT], &[WHEN, AbsoluteTarget]),
     row("RET", Kind::Ret, Whole(0x950), Integer, &[RELATIVE, NO_DECREMENT], &[WHEN, RegTarget]),
     row("EXIT", Kind::Exit, Whole(0x94d), Integer, &[EXIT_MODE], &[WHEN]),
     row("KILL", Kind::Kill, Whole(0x95b), Integer, &[], &[WHEN]),
@@ -261,7 +308,8 @@ rows! {
     only(Sm87, row("WARPSYNC", Kind::WarpSyncReg, Whole(0x348), Integer, &[SYNC_87], &[WHEN, Reg(32)])),
     only(Sm90, row("WARPSYNC", Kind::WarpSyncReg, Whole(0x348), Integer, &[SYNC_90], &[WHEN, RegNotZero(24), Reg(24), Target])),
     only(Sm87, row("WARPSYNC", Kind::WarpSyncImm, Whole(0x948), Integer, &[], &[WHEN, Number(SLOT32_IMM)])),
-    only(Sm90, row("WARPSYNC.ALL", Kind::WarpSyncAll, Whole(0x948), Integer, &[], &[WHEN])),
+    only(Sm90, variant(&[86], &[], row("WARPSYNC.ALL", Kind::WarpSyncAll, Whole(0x948), Integer, &[], &[WHEN]))),
+    only(Sm90, variant(&[86], &[86], row("WARPSYNC.COLLECTIVE.ALL", Kind::WarpSyncAll, Whole(0x948), Integer, &[], &[WHEN, Target]))),
     only(Sm90, row("ENDCOLLECTIVE", Kind::EndCollective, Whole(0x91b), Integer, &[], &[WHEN])),
     row("LEPC", Kind::Lepc, Whole(0x34e), Integer, &[], &[Dst]),
     ]

@@ -83,6 +83,8 @@ pub(super) struct Kernel {
     shared: u32,
     banks: HashMap<usize, Vec<u8>>,
     parameters: usize,
+    /// Where each parameter lies behind the first.
+    offsets: Vec<usize>,
 }
 
 fn root() -> PathBuf {
@@ -211,6 +213,11 @@ impl Kernel {
         let parameters = attributes(&own_info)
             .find(|(attribute, _)| *attribute == 0x0a)
             .map_or(0, |(_, payload)| (word(payload, 4) & 0xffff) as usize);
+        let mut offsets: Vec<(u32, u32)> = attributes(&own_info)
+            .filter(|(attribute, _)| matches!(attribute, 0x17 | 0x45))
+            .map(|(_, payload)| (word(payload, 4) & 0xffff, word(payload, 4) >> 16))
+            .collect();
+        offsets.sort_unstable();
         let shared = find(&format!(".nv.shared.{name}")).map_or(0, |s| s.sh_size as u32);
         Kernel {
             program: Program::new(arch, name, 0x1_0000_0000, &content(text)),
@@ -220,7 +227,34 @@ impl Kernel {
             shared,
             banks,
             parameters,
+            offsets: offsets.into_iter().map(|(_, offset)| offset as usize).collect(),
         }
+    }
+
+    /// A launch with the arguments of a list, and what its buffers hold in the end.
+    pub(super) fn run_listed(
+        &self,
+        arena: &Arena,
+        run: &silicon::kernels::Run,
+    ) -> Result<Vec<Vec<u32>>, Box<Fault>> {
+        use silicon::kernels::Argument;
+        let mut set = Set { dynamic_shared: run.shared, ..Set::new(1, 1) };
+        (set.grid, set.block) = (run.grid, run.block);
+        let mut places = Vec::new();
+        for (argument, offset) in run.arguments.iter().zip(&self.offsets) {
+            set.arguments.resize(*offset, 0);
+            match argument {
+                Argument::Memory(words, _) => {
+                    let at = arena.put(words);
+                    places.push((at, words.len()));
+                    set.arguments.extend(at.to_le_bytes());
+                }
+                Argument::Bytes(bytes) => set.arguments.extend(bytes),
+            }
+        }
+        assert_eq!(run.arguments.len(), self.offsets.len(), "arguments of {}", run.name());
+        self.run(arena, &set)?;
+        Ok(places.into_iter().map(|(at, count)| arena.get(at, count)).collect())
     }
 
     /// The launch of one block, its banks in `banks`.

@@ -1,5 +1,6 @@
 //! The interpreter against the committed answers of an H200.
 
+use super::harness::{Arena, Kernel, names, shipped_in, toolchains};
 use crate::sm::silicon;
 use crate::sm::silicon::{Check, KEPT_ROUNDS, THREADS, answers, close, hash};
 
@@ -42,4 +43,38 @@ fn comes_close_to_an_h200() {
             assert!(far <= 1.0, "{check} thread {thread}: {silicon:08x}, here {model:08x}, {far}");
         }
     }
+}
+
+/// Every kernel of `ptx/`, of both generations from both toolchains.
+#[test]
+fn kernels_leave_what_an_h200_leaves() {
+    let (runs, silicon) = (silicon::kernels::runs(), silicon::kernels::outcomes());
+    toolchains(|folder| {
+        let mut cubins: Vec<&str> = runs.iter().map(|run| run.cubin).collect();
+        cubins.sort_unstable();
+        cubins.dedup();
+        for cubin in cubins.into_iter().filter(|cubin| exists(folder, cubin)) {
+            let (arch, bytes) = shipped_in(folder, &format!("{cubin}.cubin"));
+            for name in names(&bytes) {
+                let covered = runs.iter().any(|run| run.cubin == cubin && run.kernel == name);
+                // Functions that kernels call have sections too.
+                let kernel = !name.starts_with('$') && !name.starts_with("_Z");
+                let elsewhere = silicon::kernels::elsewhere(cubin, &name);
+                assert!(covered || elsewhere || !kernel, "{folder}/{cubin}: {name} is not run");
+            }
+            for run in runs.iter().filter(|run| run.cubin == cubin) {
+                let arena = Arena::new();
+                let kernel = Kernel::load(&arena, arch, &bytes, run.kernel);
+                let buffers = kernel.run_listed(&arena, run).expect("no kernel faults");
+                let key = format!("{}/{}", folder.replace("sm_87", "sm_90"), run.name());
+                let outcome = run.outcome(&buffers);
+                assert!(run.agrees(&silicon[&key], &outcome), "{folder}/{}", run.name());
+            }
+        }
+    });
+}
+
+fn exists(folder: &str, cubin: &str) -> bool {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../ptx");
+    std::path::Path::new(path).join(folder).join(cubin).with_extension("cubin").exists()
 }
