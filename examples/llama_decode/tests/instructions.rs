@@ -64,7 +64,7 @@ fn instructions(kernel: &str, format: Format, tiles: u32) -> u64 {
     }
     // The state, the sums and the activations, all before the matrix; no norm.
     let addresses = [BASE, BASE + 0x1000, BASE + 0x4000, 0, BASE + MATRIX, 0, 0];
-    let words = [tiles, 0, 0, COLUMNS as u32, 1e-5f32.to_bits(), 0, 1];
+    let words = [tiles, 0, 0, COLUMNS as u32, 1e-5f32.to_bits(), 0, 1, 1];
     let mut parameters = addresses.iter().flat_map(|a| a.to_le_bytes()).collect::<Vec<u8>>();
     parameters.extend(words.iter().flat_map(|w| w.to_le_bytes()));
     put(kernel.parameters.base as usize, &parameters);

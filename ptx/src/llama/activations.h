@@ -1,35 +1,36 @@
-// The vector that a matrix is multiplied with, in shared memory, as the tensor cores take it.
+// The vector that a matrix is multiplied with, as the tensor cores take it.
 //
 // Weights of few bits go through the integer tensor cores. Each run of 32 activations becomes 16-bit integers with one
 // scale, and those are split into a plane of high bytes and one of low bytes: 256 * high + low. Their products with
 // 8-bit weights are summed exactly, so all that is lost is the rounding to 16 bits.
 // Weights of 16 bits go through the floating-point tensor cores: each activation is the sum of two 16-bit floats.
+//
+// What lane t of four takes lies together: of a run of 32, {high 4t.., high 16 + 4t.., low 4t.., low 16 + 4t..}, and of 16
+// halves, {high 2t.., high 8 + 2t.., low 2t.., low 8 + 2t..}.
 
 #pragma once
 #include "common.h"
 
 enum class Kind { Bytes, BytesBy16, Half, Bfloat, Float };
 
-// Where things lie in dynamic shared memory. The host computes the same sizes.
+// The host computes the same sizes.
 template <Kind kind>
 struct Activations {
     static constexpr bool integer = kind == Kind::Bytes || kind == Kind::BytesBy16;
     // Scales of integers: {scale, scale * sum of the integers} for each run of 32 or, BytesBy16, {scale, -32 * scale *
-    // sum} of each 16. Scales of halves: one for each run of 128.
-    static constexpr u32 run = kind == Kind::Bytes ? 32 : kind == Kind::BytesBy16 ? 16 : 128;
+    // sum} of each 16. Halves have one for each 128, kept twice: no copy is of less than 16 bytes.
+    static constexpr u32 run = kind == Kind::Bytes ? 32 : kind == Kind::BytesBy16 ? 16 : 64;
 
     u8* values;
     float2* scales;
 
-    static __device__ __forceinline__ u32 padded(u32 k) { return (k + 127) / 128 * 128; }
+    static __device__ __forceinline__ u32 padded(u32 k) { return (k + 255) / 256 * 256; }
     static __device__ __forceinline__ u32 value_bytes(u32 k) { return padded(k) * (integer ? 2 : 4); }
     static __device__ __forceinline__ u32 bytes(u32 k) { return value_bytes(k) + padded(k) / run * 8; }
 
-    __device__ Activations(u8* shared, u32 k) : values(shared), scales((float2*)(shared + value_bytes(k))) {}
-
     // Puts x, times the weights of the norm if there are any, into shared memory. Returns this thread's part of the
     // sum of the squares of x.
-    __device__ float prepare(const float* x, const float* norm, u32 k) {
+    __device__ float prepare(const float* x, const float* norm, u32 k) const {
         constexpr u32 BATCH = 4;  // requests of a thread under way at a time
         const u32 lane = threadIdx.x % 32, stride = blockDim.x * 4;
         float squares = 0;
@@ -51,13 +52,14 @@ struct Activations {
                 float4& a = v[i];
                 squares += a.x * a.x + a.y * a.y + a.z * a.z + a.w * a.w;
                 a.x *= w[i].x, a.y *= w[i].y, a.z *= w[i].z, a.w *= w[i].w;
-                put(at, lane, a);
+                put(at, lane, a, 1);
             }
         }
         return squares;
     }
 
-    __device__ __forceinline__ void put(u32 at, u32 lane, float4 v) {
+    // Four activations of a lane, of a warp's 128. They count `factor` times.
+    __device__ __forceinline__ void put(u32 at, u32 lane, float4 v, float factor) const {
         if (kind == Kind::Float) {
             *(float4*)(values + at * 4) = v;
             return;
@@ -65,13 +67,12 @@ struct Activations {
         float most = fmaxf(fmaxf(fabsf(v.x), fabsf(v.y)), fmaxf(fabsf(v.z), fabsf(v.w)));
         if (integer) {
             most = max_of<8>(most);
-            const float scale = most * (1.0f / 32639), inverse = most > 0 ? 32639 / most : 0;
+            const float scale = most * (1.0f / 32639) * factor, inverse = most > 0 ? 32639 / most : 0;
             u32 high, low;
             i32 sum = sum_of<4>(planes(v, inverse, high, low));
-            // Within 32: the fragment of lane t of four has bytes 4t.. and 16 + 4t.. side by side.
-            u8* to = values + at / 32 * 64 + at % 16 * 2 + at % 32 / 16 * 4;
+            u8* to = values + at / 32 * 64 + at % 16 * 4 + at % 32 / 16 * 4;
             *(u32*)to = high;
-            *(u32*)(to + 32) = low;
+            *(u32*)(to + 8) = low;
             if (kind == Kind::Bytes) {
                 sum += __shfl_xor_sync(0xffffffff, sum, 4);
                 if (lane % 8 == 0) scales[at / 32] = make_float2(scale, scale * sum);
@@ -84,12 +85,10 @@ struct Activations {
             const u32 exponent = __float_as_uint(most) >> 23;
             const float scale = exponent > 14 ? __uint_as_float((exponent - 14) << 23) : 1.0f;
             const float inverse = exponent > 14 ? __uint_as_float((268 - exponent) << 23) : 1.0f;
-            const u32 within = at % 16;
-            // Within 16: lane t of four has halves 2t, 2t + 1, 2t + 8 and 2t + 9 side by side.
-            u8* to = values + at / 16 * 64 + within % 8 / 2 * 8 + within / 8 * 4;
-            split(to, 32, v.x * inverse, v.y * inverse);
-            split(to + 8, 32, v.z * inverse, v.w * inverse);
-            if (lane == 0) scales[at / 128] = make_float2(scale, 0);
+            u8* to = values + at / 16 * 64 + at % 8 / 2 * 16 + at % 16 / 8 * 4;
+            split(to, v.x * inverse, v.y * inverse);
+            split(to + 16, v.z * inverse, v.w * inverse);
+            if (lane < 2) scales[at / 128 * 2 + lane] = make_float2(scale * factor, 0);
         }
     }
 
@@ -103,17 +102,18 @@ struct Activations {
         return q[0] + q[1] + q[2] + q[3];
     }
 
-    static __device__ __forceinline__ void split(u8* to, u32 apart, float a, float b) {
+    // Two activations as sums of two 16-bit floats.
+    static __device__ __forceinline__ void split(u8* to, float a, float b) {
         if (kind == Kind::Half) {
             const half2 high = __floats2half2_rn(a, b);
             const float2 back = __half22float2(high);
             *(half2*)to = high;
-            *(half2*)(to + apart) = __floats2half2_rn(a - back.x, b - back.y);
+            *(half2*)(to + 8) = __floats2half2_rn(a - back.x, b - back.y);
         } else {
             const __nv_bfloat162 high = __floats2bfloat162_rn(a, b);
             const float2 back = __bfloat1622float2(high);
             *(__nv_bfloat162*)to = high;
-            *(__nv_bfloat162*)(to + apart) = __floats2bfloat162_rn(a - back.x, b - back.y);
+            *(__nv_bfloat162*)(to + 8) = __floats2bfloat162_rn(a - back.x, b - back.y);
         }
     }
 };

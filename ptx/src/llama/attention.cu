@@ -1,7 +1,7 @@
 // Attention of one token to all before it, and the cache.
 //
-// Grid: splits, KV heads, and as many times four query heads as share a KV head. Positions go by runs of 16, which are
-// dealt to splits, then to their warps. A warp multiplies queries with the keys of a run, and the weights that a softmax
+// Grid: splits, KV heads, and blocks that share out the query heads of a KV head, four at most to each. Positions go by runs of 16 or 32, which
+// are dealt to splits, then to their warps. A warp multiplies queries with the keys of a run, and the weights that a softmax
 // under way gives them with its values, on the tensor cores: queries and weights are sums of two halves, in columns (rows)
 // of their own. Each warp has a softmax of its own (the largest score so far, the sum, the weighted values); these are
 // merged by the block, and where there is more than one split, by the first of a cluster, or without clusters by the block
@@ -17,7 +17,6 @@
 
 constexpr u32 HEADS = 4;  // query heads of a block
 constexpr u32 WARPS = 8;
-constexpr u32 RUN = 16;   // positions that a warp takes at a time
 constexpr u32 SPLITS = 8; // the most splits: blocks of a cluster
 
 struct Attention {
@@ -39,7 +38,7 @@ struct Attention {
 };
 
 // Where the splits of a KV head leave what they have, and how they wait for each other: with clusters in the shared memory
-// of the first block, by the cluster's barrier, else in memory, by a count.
+// of the first block, whose barrier counts the bytes; else in memory, by a count.
 #if __CUDA_ARCH__ >= 900
 #define CLUSTER __cluster_dims__(SPLITS, 1, 1)
 template <u32 size>
@@ -47,18 +46,35 @@ __device__ __forceinline__ float (*of_splits(const Attention&))[HEADS][size + 2]
     __shared__ float lines[SPLITS][HEADS][size + 2];
     return lines;
 }
+__device__ __forceinline__ u32 barrier() {
+    __shared__ u64 of_bytes;
+    return (u32)__cvta_generic_to_shared(&of_bytes);
+}
 __device__ __forceinline__ void leave(float* at, float v) {
-    asm volatile("{ .reg .u32 far; mapa.shared::cluster.u32 far, %0, 0; st.shared::cluster.f32 [far], %1; }"
-                 ::"r"((u32)__cvta_generic_to_shared(at)), "f"(v) : "memory");
+    asm volatile("{ .reg .u32 far, counts; mapa.shared::cluster.u32 far, %0, 0; mapa.shared::cluster.u32 counts, %1, 0;"
+                 "st.async.shared::cluster.mbarrier::complete_tx::bytes.b32 [far], %2, [counts]; }"
+                 ::"r"((u32)__cvta_generic_to_shared(at)), "r"(barrier()), "r"(__float_as_uint(v)) : "memory");
 }
 // Nothing may be left with a block that has not begun.
-__device__ __forceinline__ void begins() { asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory"); }
+__device__ __forceinline__ void begins() {
+    if (threadIdx.x == 0) {
+        asm volatile("mbarrier.init.shared::cta.b64 [%0], 1;" ::"r"(barrier()) : "memory");
+        asm volatile("fence.mbarrier_init.release.cluster;" ::: "memory");
+    }
+    __syncwarp();
+    asm volatile("barrier.cluster.arrive.relaxed.aligned;" ::: "memory");
+}
 __device__ __forceinline__ void all_have_begun() { asm volatile("barrier.cluster.wait.aligned;" ::: "memory"); }
 // Whether this block is the one that merges.
-__device__ __forceinline__ bool all_have_left(const Attention&, u32) {
-    asm volatile("barrier.cluster.arrive.release.aligned;" ::: "memory");
+__device__ __forceinline__ bool all_have_left(const Attention&, u32, u32 bytes) {
     if (blockIdx.x != 0) return false;
-    asm volatile("barrier.cluster.wait.acquire.aligned;" ::: "memory");
+    if (threadIdx.x == 0)
+        asm volatile("mbarrier.arrive.expect_tx.shared::cta.b64 _, [%0], %1;" ::"r"(barrier()), "r"(bytes) : "memory");
+    u32 done;
+    do {
+        asm volatile("{ .reg .pred p; mbarrier.try_wait.parity.shared::cta.b64 p, [%1], 0; selp.u32 %0, 1, 0, p; }"
+                     : "=r"(done) : "r"(barrier()) : "memory");
+    } while (!done);
     return true;
 }
 #else
@@ -70,7 +86,7 @@ __device__ __forceinline__ float (*of_splits(const Attention& p))[HEADS][size + 
 __device__ __forceinline__ void leave(float* at, float v) { *at = v; }
 __device__ __forceinline__ void begins() {}
 __device__ __forceinline__ void all_have_begun() {}
-__device__ __forceinline__ bool all_have_left(const Attention& p, u32 splits) {
+__device__ __forceinline__ bool all_have_left(const Attention& p, u32 splits, u32) {
     __shared__ u32 last;
     __syncthreads();
     if (threadIdx.x == 0) {
@@ -141,9 +157,9 @@ constexpr float NOTHING = -1e30f;  // below every score: the largest so far wher
 
 // Keys and values of a run in shared memory, by rows of a position. The 16-byte pieces of a row are swapped about from row
 // to row, so that a column of them lies in different banks.
-template <u32 size>
+template <u32 size, u32 RUN>
 struct Stage {
-    static constexpr u32 PIECES = size / 8, BYTES = RUN * size * 2;
+    static constexpr u32 PIECES = size / 8, BYTES = RUN * size * 2;  // of keys, and again of values
     u8* keys;
 
     __device__ __forceinline__ u8* values() const { return keys + BYTES; }
@@ -170,13 +186,12 @@ struct Stage {
         *(uint4*)(keys + piece(row, lane)) = *(const uint4*)(key + lane * 8);
         *(uint4*)(values() + piece(row, lane)) = *(const uint4*)(value + lane * 8);
     }
-    // B fragments of 16 columns of keys, for both halves of the run.
-    __device__ __forceinline__ uint4 key_fragments(u32 step, u32 lane) const {
-        return load_matrices<false>(keys + piece(lane / 16 * 8 + lane % 8, step * 2 + lane / 8 % 2));
+    // Of 16 positions, 16 columns: two B fragments of keys, an A fragment of transposed values.
+    __device__ __forceinline__ uint4 key_fragments(u32 sixteen, u32 step, u32 lane) const {
+        return load_matrices<false>(keys + piece(sixteen * 16 + lane / 16 * 8 + lane % 8, step * 2 + lane / 8 % 2));
     }
-    // The A fragment of 16 columns of values, transposed.
-    __device__ __forceinline__ uint4 value_fragment(u32 step, u32 lane) const {
-        return load_matrices<true>(values() + piece(lane / 16 * 8 + lane % 8, step * 2 + lane / 8 % 2));
+    __device__ __forceinline__ uint4 value_fragment(u32 sixteen, u32 step, u32 lane) const {
+        return load_matrices<true>(values() + piece(sixteen * 16 + lane / 16 * 8 + lane % 8, step * 2 + lane / 8 % 2));
     }
 };
 
@@ -188,41 +203,50 @@ struct Softmax {
     static constexpr u32 STEPS = size / 16;
     float most = NOTHING, sum = 0, out[STEPS][4] = {};
 
-    __device__ __forceinline__ void take(const Stage<size>& stage, const uint2 (&q)[STEPS], u32 there, u32 lane) {
-        float c[2][4] = {};
+    template <u32 RUN>
+    __device__ __forceinline__ void take(const Stage<size, RUN>& stage, const uint2 (&q)[STEPS], u32 there, u32 lane) {
+        constexpr u32 EIGHTS = RUN / 8;
+        float c[EIGHTS][4] = {};
 #pragma unroll
         for (u32 i = 0; i < STEPS; i++) {
-            const uint4 k = stage.key_fragments(i, lane);
-            mma_f16(c[0], make_uint4(q[i].x, 0, q[i].y, 0), k.x, k.y);
-            mma_f16(c[1], make_uint4(q[i].x, 0, q[i].y, 0), k.z, k.w);
+            const uint4 high_and_low = make_uint4(q[i].x, 0, q[i].y, 0);
+#pragma unroll
+            for (u32 j = 0; j < EIGHTS; j += 2) {
+                const uint4 k = stage.key_fragments(j / 2, i, lane);
+                mma_f16(c[j], high_and_low, k.x, k.y);
+                mma_f16(c[j + 1], high_and_low, k.z, k.w);
+            }
         }
         // High and low parts of a query are rows g and g + 4.
-        float weight[4], highest = most;
+        float weight[EIGHTS][2], highest = most;
 #pragma unroll
-        for (u32 i = 0; i < 4; i++) {
-            weight[i] = c[i / 2][i % 2] + __shfl_xor_sync(0xffffffff, c[i / 2][i % 2], 16);
-            if (i / 2 * 8 + lane % 4 * 2 + i % 2 >= there) weight[i] = NOTHING;
-            highest = fmaxf(highest, weight[i]);
-        }
+        for (u32 j = 0; j < EIGHTS; j++)
+#pragma unroll
+            for (u32 i = 0; i < 2; i++) {
+                weight[j][i] = c[j][i] + __shfl_xor_sync(0xffffffff, c[j][i], 16);
+                if (j * 8 + lane % 4 * 2 + i >= there) weight[j][i] = NOTHING;
+                highest = fmaxf(highest, weight[j][i]);
+            }
         highest = max_of<4>(highest);
         const float keep = exp2f(most - highest);
         most = highest;
         sum *= keep;
-        u32 parts[2];
+        u32 parts[EIGHTS];
 #pragma unroll
-        for (u32 i = 0; i < 4; i++) sum += weight[i] = exp2f(weight[i] - highest);
-#pragma unroll
-        for (u32 i = 0; i < 2; i++) {
-            half2 part = __floats2half2_rn(weight[2 * i], weight[2 * i + 1]);
+        for (u32 j = 0; j < EIGHTS; j++) {
+            const float a = exp2f(weight[j][0] - highest), b = exp2f(weight[j][1] - highest);
+            sum += a + b;
+            half2 part = __floats2half2_rn(a, b);
             const float2 back = __half22float2(part);
-            if (lane >= 16) part = __floats2half2_rn(weight[2 * i] - back.x, weight[2 * i + 1] - back.y);
-            parts[i] = *(u32*)&part;
+            if (lane >= 16) part = __floats2half2_rn(a - back.x, b - back.y);
+            parts[j] = *(u32*)&part;
         }
         const float keep0 = __shfl_sync(0xffffffff, keep, lane % 2 * 8), keep1 = __shfl_sync(0xffffffff, keep, lane % 2 * 8 + 4);
 #pragma unroll
         for (u32 i = 0; i < STEPS; i++) {
             out[i][0] *= keep0, out[i][1] *= keep1, out[i][2] *= keep0, out[i][3] *= keep1;
-            mma_f16(out[i], stage.value_fragment(i, lane), parts[0], parts[1]);
+#pragma unroll
+            for (u32 j = 0; j < EIGHTS; j += 2) mma_f16(out[i], stage.value_fragment(j / 2, i, lane), parts[j], parts[j + 1]);
         }
     }
     // A line for each head: its values, then largest and sum.
@@ -258,10 +282,11 @@ __device__ __forceinline__ float merge(const float (*of)[HEADS][size + 2], u32 h
     return value;
 }
 
-// Batch: of token x of a batch, all of which is in the cache. Dynamic shared memory: DEPTH stages for each warp.
+// Batch: of token x of a batch, all of which is in the cache. Dynamic shared memory: what each warp has under way.
 template <u32 size, bool batch>
 __device__ __forceinline__ void attention(Attention p) {
-    constexpr u32 DEPTH = (size == 128 ? 2 : 4) / (batch ? 2 : 1), STAGE = 2 * Stage<size>::BYTES;
+    constexpr u32 UNDER_WAY = batch ? 8192 : 16384, RUN = size == 128 ? 16 : 32;
+    constexpr u32 STAGE = 2 * Stage<size, RUN>::BYTES, DEPTH = UNDER_WAY / STAGE;
     constexpr u32 STRIDE = size + 8;  // spreads the rows over the banks
     extern __shared__ __align__(128) u8 stages[];
     __shared__ __align__(16) half q[2 * HEADS][STRIDE];
@@ -269,7 +294,8 @@ __device__ __forceinline__ void attention(Attention p) {
     const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32;
     const u32 split = batch ? 0 : blockIdx.x, most_splits = batch ? 1 : gridDim.x;
     const u32 kv = blockIdx.y, shared_by = p.heads / p.kv_heads;
-    const u32 head = kv * shared_by + blockIdx.z * HEADS, heads = min(HEADS, shared_by - blockIdx.z * HEADS);
+    const u32 each = ceil_div(shared_by, gridDim.z), head = kv * shared_by + blockIdx.z * each;
+    const u32 heads = min(each, shared_by - blockIdx.z * each);
 
     // The first warps have a head of queries each, then one has the new key and one the new value.
     static_assert(WARPS >= HEADS + 2, "a warp for each");
@@ -284,7 +310,7 @@ __device__ __forceinline__ void attention(Attention p) {
     const u32 context = __ldcg(p.state + CONTEXT), behind = batch ? blockIdx.x : 0;
     const half* keys = p.keys + (u64)kv * context * size;
     const half* values = p.values + (u64)kv * context * size;
-    auto stage = [&](u32 turn) { return Stage<size>{stages + (warp * DEPTH + turn % DEPTH) * STAGE}; };
+    auto stage = [&](u32 turn) { return Stage<size, RUN>{stages + (warp * DEPTH + turn % DEPTH) * STAGE}; };
     u32 position, splits;
     auto run = [&](u32 turn) { return (turn * WARPS + warp) * splits + split; };
     // The newest is not in the cache.
@@ -348,7 +374,7 @@ __device__ __forceinline__ void attention(Attention p) {
     Softmax<size> soft;
     for (u32 turn = 0; run(turn) <= newest; turn++) {
         wait_for_copies<DEPTH - 1>();
-        const Stage<size> at = stage(turn);
+        const Stage<size, RUN> at = stage(turn);
         if (!batch && run(turn) == newest) at.put(position % RUN, fresh_key, fresh_value, lane);
         __syncwarp();
         soft.take(at, query, position + 1 - run(turn) * RUN, lane);
@@ -377,7 +403,7 @@ __device__ __forceinline__ void attention(Attention p) {
         }
     }
     if constexpr (!batch) {
-        if (alone || !all_have_left(p, splits)) return;
+        if (alone || !all_have_left(p, splits, splits * heads * (size + 2) * 4)) return;
         for (u32 i = threadIdx.x; i < heads * size; i += WARPS * 32) {
             float most, sum;
             const float value = merge<size, SPLITS>(left, i / size, i % size, splits, most, sum);
@@ -407,7 +433,7 @@ __device__ __forceinline__ void remember(const Attention& p) {
 }
 
 #define KERNEL(name, what, threads, cluster)                                                                            \
-    extern "C" __global__ void cluster __launch_bounds__(threads) name(                                                         \
+    extern "C" __global__ void cluster __launch_bounds__ threads name(                                                         \
         const u32* state, const float* qkv, half* keys, half* values, float* out, const float* q_norm,                  \
         const float* k_norm, const u64* turns, float* partial, u32* arrived, u32 heads, u32 kv_heads, u32 halves,         \
         float epsilon, float scale) {                                                                                   \
@@ -415,9 +441,9 @@ __device__ __forceinline__ void remember(const Attention& p) {
               scale});                                                                                                  \
     }
 #define ATTENTION(size)                                                                                                 \
-    KERNEL(attention_##size, (attention<size, false>), WARPS * 32, CLUSTER)                                                  \
-    KERNEL(attention_##size##_batch, (attention<size, true>), WARPS * 32, )                                             \
-    KERNEL(remember_##size, remember<size>, 64, )
+    KERNEL(attention_##size, (attention<size, false>), (WARPS * 32, 1), CLUSTER)                                                  \
+    KERNEL(attention_##size##_batch, (attention<size, true>), (WARPS * 32), )                                             \
+    KERNEL(remember_##size, remember<size>, (64), )
 
 ATTENTION(32)
 ATTENTION(64)

@@ -58,6 +58,10 @@ __device__ __forceinline__ uint4 load_weights(const u8* at) {
 __device__ __forceinline__ void copy_16(void* to, const void* from) {
     asm volatile("cp.async.cg.shared.global [%0], [%1], 16;" ::"r"((u32)__cvta_generic_to_shared(to)), "l"(from) : "memory");
 }
+__device__ __forceinline__ void copy_16_if(bool condition, void* to, const void* from) {
+    asm volatile("{ .reg .pred p; setp.ne.u32 p, %2, 0; @p cp.async.cg.shared.global [%0], [%1], 16; }"
+                 ::"r"((u32)__cvta_generic_to_shared(to)), "l"(from), "r"((u32)condition) : "memory");
+}
 __device__ __forceinline__ void commit_copies() { asm volatile("cp.async.commit_group;" ::: "memory"); }
 // Until no more than the last `under_way` groups of this thread are under way.
 template <u32 under_way>

@@ -10,9 +10,8 @@ __device__ __forceinline__ void embed(const u32* state, float* x, u32* history, 
     const u32 token = __ldcg(state + TOKEN), at = (blockIdx.x * blockDim.x + threadIdx.x) * 4;
     if (at == 0) history[__ldcg(state + POSITION)] = token;
     if (at >= columns) return;
-    const u8* tile = table + (u64)(token / 16) * Format::tile_bytes(columns);
 #pragma unroll
-    for (u32 i = 0; i < 4; i++) x[at + i] = Format::weight(tile, token % 16, at + i, columns);
+    for (u32 i = 0; i < 4; i++) x[at + i] = weight_of<Format>(table, columns, token, at + i);
 }
 
 #define EMBED(name, Format)                                                                                             \

@@ -1,9 +1,7 @@
 // A batch of a prompt: the columns of the products are its tokens.
 //
 // Token n of the batch stands at the state's position plus n and is that word of the history. All vectors of a batch lie
-// one after the other. The activations are quantised once for all products that use them, by `quantise_KIND`, as
-// Activations does it for one token, but with the planes of a run of 32 side by side: for each t of four, 16 bytes {high
-// 4t.., high 16 + 4t.., low 4t.., low 16 + 4t..}, or of 16 halves {high 2t.., high 8 + 2t.., low 2t.., low 8 + 2t..}.
+// one after the other. The activations are quantised once for all products that use them, by `quantise_KIND`.
 #include "formats.h"
 
 template <class Format>
@@ -12,14 +10,13 @@ __device__ __forceinline__ void embed_batch(const u32* state, float* x, const u3
     wait_for_previous();
     if (__ldcg(state + STOP)) return;
     const u32 token = __ldcg(history + __ldcg(state + POSITION) + blockIdx.x);
-    const u8* tile = table + (u64)(token / 16) * Format::tile_bytes(columns);
     for (u32 at = threadIdx.x; at < columns; at += blockDim.x)
-        x[(u64)blockIdx.x * columns + at] = Format::weight(tile, token % 16, at, columns);
+        x[(u64)blockIdx.x * columns + at] = weight_of<Format>(table, columns, token, at);
 }
 
-// Scales in 128 columns. Halves have one, kept twice: no copy is of less than 16 bytes.
+// Scales in 128 columns.
 template <Kind kind>
-constexpr u32 runs = Activations<kind>::integer ? 128 / Activations<kind>::run : 2;
+constexpr u32 runs = 128 / Activations<kind>::run;
 
 // A block for each token. With the weights of a norm, the scales include the norm's.
 template <Kind kind>
@@ -30,8 +27,7 @@ __device__ __forceinline__ void quantise(const float* x, const float* norm, u8* 
     let_next_start();
     wait_for_previous();
     x += (u64)blockIdx.x * k;
-    values += (u64)blockIdx.x * X::value_bytes(k);
-    scales += (u64)blockIdx.x * (padded / 128 * runs<kind>);
+    const X to = {values + (u64)blockIdx.x * X::value_bytes(k), scales + (u64)blockIdx.x * (padded / X::run)};
     float rms = 1;
     if (norm) {
         float mine = 0;
@@ -55,31 +51,7 @@ __device__ __forceinline__ void quantise(const float* x, const float* norm, u8* 
                 v.x *= w.x, v.y *= w.y, v.z *= w.z, v.w *= w.w;
             }
         }
-        float most = fmaxf(fmaxf(fabsf(v.x), fabsf(v.y)), fmaxf(fabsf(v.z), fabsf(v.w)));
-        if (X::integer) {
-            most = max_of<8>(most);
-            const float scale = most * (1.0f / 32639) * rms, inverse = most > 0 ? 32639 / most : 0;
-            u32 high, low;
-            i32 sum = sum_of<4>(X::planes(v, inverse, high, low));
-            u8* to = values + at / 32 * 64 + at % 16 * 4 + at % 32 / 16 * 4;
-            *(u32*)to = high;
-            *(u32*)(to + 8) = low;
-            if (kind == Kind::Bytes) {
-                sum += __shfl_xor_sync(0xffffffff, sum, 4);
-                if (lane % 8 == 0) scales[at / 32] = make_float2(scale, scale * sum);
-            } else {
-                if (lane % 4 == 0) scales[at / 16] = make_float2(scale, -32 * scale * sum);
-            }
-        } else {
-            most = max_of<32>(most);
-            const u32 exponent = __float_as_uint(most) >> 23;
-            const float scale = exponent > 14 ? __uint_as_float((exponent - 14) << 23) : 1.0f;
-            const float inverse = exponent > 14 ? __uint_as_float((268 - exponent) << 23) : 1.0f;
-            u8* to = values + at / 16 * 64 + at % 8 / 2 * 16 + at % 16 / 8 * 4;
-            X::split(to, 8, v.x * inverse, v.y * inverse);
-            X::split(to + 16, 8, v.z * inverse, v.w * inverse);
-            if (lane < 2) scales[at / 128 * 2 + lane] = make_float2(scale * rms, 0);
-        }
+        to.put(at, lane, v, rms);
     }
 }
 
@@ -112,6 +84,11 @@ struct Panel {
     __device__ __forceinline__ uint4 fragment(u32 ntile, u32 run, u32 lane) const {
         return *(const uint4*)(values + (ntile * 8 + lane / 4) * STRIDE + run * 64 + lane % 4 * 16);
     }
+    // Of runs of 16, whose scales are equal in pairs.
+    __device__ __forceinline__ float2 scale_of_32(u32 ntile, u32 run, u32 lane) const {
+        const float2* at = scales + (ntile * 8 + lane % 4 * 2) * RUNS + run * 2;
+        return make_float2(at[0].x, at[RUNS].x);
+    }
     // {scale, sum} of this lane's two tokens.
     __device__ __forceinline__ float4 scale(u32 ntile, u32 run, u32 lane) const {
         const float2* at = scales + (ntile * 8 + lane % 4 * 2) * RUNS + run;
@@ -119,72 +96,79 @@ struct Panel {
     }
 };
 
+// As mma_s8, 16 bytes each.
 __device__ __forceinline__ void mma_s8_16(i32 (&c)[4], u32 a0, u32 a1, u32 b) {
-    asm("mma.sync.aligned.m16n8k16.row.col.s32.u8.s8.s32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
+    asm("mma.sync.aligned.m16n8k16.row.col.s32.s8.s8.s32 {%0, %1, %2, %3}, {%4, %5}, {%6}, {%0, %1, %2, %3};"
         : "+r"(c[0]), "+r"(c[1]), "+r"(c[2]), "+r"(c[3])
         : "r"(a0), "r"(a1), "r"(b));
 }
 
-// sums += (scale * dot) * x.scale - low * x.sum, for two rows and two tokens.
-__device__ __forceinline__ void scale_in(float (&sums)[4], const i32 (&high)[4], const i32 (&low)[4], const Scales& w, float4 x) {
-#pragma unroll
-    for (u32 i = 0; i < 4; i++) {
-        const float a = i % 2 ? x.z : x.x, sum = i % 2 ? x.w : x.y;
-        sums[i] += (float)(high[i] * 256 + low[i]) * (w.scale[i / 2] * a) - w.low[i / 2] * sum;
-    }
-}
+// For two rows and two tokens.
+__device__ __forceinline__ float both(const i32 (&high)[4], const i32 (&low)[4], u32 i) { return (float)(high[i] * 256 + low[i]); }
 
+// The `group`-th 128 columns of `weights`.
 template <class Format, Kind kind>
-__device__ __forceinline__ void multiply_group(float (&sums)[NTILES][4], const Format& w, const Panel<kind>& x, u32 group, u32 lane) {
+__device__ __forceinline__ void multiply_group(float (&sums)[NTILES][4], const u8* weights, const Panel<kind>& x, u32 group, u32 lane, Format*) {
 #pragma unroll
     for (u32 run = 0; run < 4; run++) {
-        const uint4 a = w.fragment(group * 4 + run);
-        if constexpr (kind == Kind::BytesBy16) {
+        const uint4 a = Format::fragment(weights, group * 4 + run, lane);
+        const Scales w = Format::scales(weights, group * 4 + run, 0, lane);
 #pragma unroll
-            for (u32 half = 0; half < 2; half++) {
-                const Scales scales = w.scales(group * 4 + run, half, lane);
-#pragma unroll
-                for (u32 n = 0; n < NTILES; n++) {
-                    const uint4 b = x.fragment(n, run, lane);
-                    i32 high[4] = {0, 0, 0, 0}, low[4] = {0, 0, 0, 0};
-                    mma_s8_16(high, half ? a.z : a.x, half ? a.w : a.y, half ? b.y : b.x);
-                    mma_s8_16(low, half ? a.z : a.x, half ? a.w : a.y, half ? b.w : b.z);
-                    scale_in(sums[n], high, low, scales, x.scale(n, run * 2 + half, lane));
-                }
+        for (u32 n = 0; n < NTILES; n++) {
+            const uint4 b = x.fragment(n, run, lane);
+            i32 high[4] = {0, 0, 0, 0}, low[4] = {0, 0, 0, 0};
+            if (Format::is_signed) {
+                mma_s8(high, a.x, a.y, a.z, a.w, b.x, b.y);
+                mma_s8(low, a.x, a.y, a.z, a.w, b.z, b.w);
+            } else {
+                mma_u8(high, a.x, a.y, a.z, a.w, b.x, b.y);
+                mma_u8(low, a.x, a.y, a.z, a.w, b.z, b.w);
             }
-        } else {
-            const Scales scales = w.scales(group * 4 + run, 0, lane);
+            const float4 scale = x.scale(n, run, lane);
 #pragma unroll
-            for (u32 n = 0; n < NTILES; n++) {
-                const uint4 b = x.fragment(n, run, lane);
-                i32 high[4] = {0, 0, 0, 0}, low[4] = {0, 0, 0, 0};
-                if (Format::is_signed) {
-                    mma_s8(high, a.x, a.y, a.z, a.w, b.x, b.y);
-                    mma_s8(low, a.x, a.y, a.z, a.w, b.z, b.w);
-                } else {
-                    mma_u8(high, a.x, a.y, a.z, a.w, b.x, b.y);
-                    mma_u8(low, a.x, a.y, a.z, a.w, b.z, b.w);
-                }
-                scale_in(sums[n], high, low, scales, x.scale(n, run, lane));
+            for (u32 i = 0; i < 4; i++) {
+                sums[n][i] += both(high, low, i) * (w.scale[i / 2] * (i % 2 ? scale.z : scale.x));
+                if (Format::has_low) sums[n][i] -= w.low[i / 2] * (i % 2 ? scale.w : scale.y);
+            }
+        }
+    }
+}
+// Weights have scales for 16 columns; the activations' are for 32 all the same.
+template <>
+__device__ __forceinline__ void multiply_group(float (&sums)[NTILES][4], const u8* weights, const Panel<Kind::BytesBy16>& x, u32 group,
+                                               u32 lane, Q6_K*) {
+#pragma unroll
+    for (u32 run = 0; run < 4; run++) {
+        const uint4 a = Q6_K::fragment(weights, run, lane);
+        const Scales w[2] = {Q6_K::scales(weights, run, 0, lane), Q6_K::scales(weights, run, 1, lane)};
+#pragma unroll
+        for (u32 n = 0; n < NTILES; n++) {
+            const uint4 b = x.fragment(n, run, lane);
+            i32 high[2][4] = {}, low[2][4] = {};
+            mma_s8_16(high[0], a.x, a.y, b.x);
+            mma_s8_16(low[0], a.x, a.y, b.z);
+            mma_s8_16(high[1], a.z, a.w, b.y);
+            mma_s8_16(low[1], a.z, a.w, b.w);
+            const float2 scale = x.scale_of_32(n, run, lane);
+#pragma unroll
+            for (u32 i = 0; i < 4; i++) {
+                const float dot = both(high[0], low[0], i) * w[0].scale[i / 2] + both(high[1], low[1], i) * w[1].scale[i / 2];
+                sums[n][i] += dot * (i % 2 ? scale.y : scale.x);
             }
         }
     }
 }
 template <Kind kind>
-__device__ __forceinline__ void multiply_group(float (&sums)[NTILES][4], const Float16<kind>& w, const Panel<kind>& x, u32 group, u32 lane) {
+__device__ __forceinline__ void multiply_group(float (&sums)[NTILES][4], const u8* weights, const Panel<kind>& x, u32, u32 lane,
+                                               Float16<kind>*) {
 #pragma unroll
     for (u32 n = 0; n < NTILES; n++) {
         float c[4] = {0, 0, 0, 0};
 #pragma unroll
         for (u32 i = 0; i < 8; i++) {
-            const uint4 b = x.fragment(n, i, lane);
-            if (kind == Kind::Half) {
-                mma_f16(c, w.q[group * 8 + i], b.x, b.y);
-                mma_f16(c, w.q[group * 8 + i], b.z, b.w);
-            } else {
-                mma_bf16(c, w.q[group * 8 + i], b.x, b.y);
-                mma_bf16(c, w.q[group * 8 + i], b.z, b.w);
-            }
+            const uint4 a = row_of(weights, i, lane), b = x.fragment(n, i, lane);
+            Float16<kind>::multiply(c, a, b.x, b.y);
+            Float16<kind>::multiply(c, a, b.z, b.w);
         }
         const float4 scale = x.scale(n, 0, lane);
 #pragma unroll
@@ -192,42 +176,44 @@ __device__ __forceinline__ void multiply_group(float (&sums)[NTILES][4], const F
     }
 }
 
+// Columns of weights that are requested at a time: panels are of 128.
+template <class Format>
+constexpr u32 SPAN = Format::COLUMNS < 128 ? 128 : Format::COLUMNS;
+
 // out[token][row] for a matrix of `tiles` tiles. Grid: eight tiles each, 64 tokens each. A warp has a tile.
 template <class Format, Kind kind>
 __device__ __forceinline__ void tiles(const u32* state, float* out, u32 stride, const u8* values, const float2* scales,
                                       const u8* matrix, u32 tiles, u32 k, u32 tokens, u32 mode) {
     extern __shared__ __align__(16) u8 shared[];
+    // Two panels, and for each warp the weights of two spans: one is filled while the other is used.
+    constexpr u32 SPAN_BYTES = SPAN<Format> / Format::COLUMNS * Format::BYTES, GROUPS = SPAN<Format> / 128;
     Panel<kind>* panels = (Panel<kind>*)shared;
-    const u32 lane = threadIdx.x % 32, tile = blockIdx.x * WARPS + threadIdx.x / 32, groups = ceil_div(k, 128);
-    const u32 first = blockIdx.y * TOKENS, here = min(TOKENS, tokens - first);
+    const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, tile = blockIdx.x * WARPS + warp;
+    const u32 groups = ceil_div(k, 128), first = blockIdx.y * TOKENS, here = min(TOKENS, tokens - first);
+    u8* weights = shared + 2 * sizeof(Panel<kind>) + warp * 2 * SPAN_BYTES;
     values += (u64)first * Activations<kind>::value_bytes(k);
     scales += (u64)first * (Activations<kind>::padded(k) / 128 * runs<kind>);
     // A warp beyond the matrix multiplies with the last tile and keeps nothing.
-    const u8* at = matrix + (u64)min(tile, tiles - 1) * Format::tile_bytes(k);
-    constexpr u32 EACH = Format::UNIT / 128;
-    Format weights;
-    weights.load(at, 0, k, lane);
+    const u8* at = matrix + (u64)min(tile, tiles - 1) * tile_bytes<Format>(k);
+    copy<SPAN_BYTES>(weights + lane * 16, at + lane * 16, lane);
     let_next_start();
     wait_for_previous();
-    if (__ldcg(state + STOP)) return;
+    if (__ldcg(state + STOP)) return wait_for_copies<0>();
     float sums[NTILES][4] = {};
     panels[0].request(values, scales, 0, k, here);
-    for (u32 unit = 0; unit < Format::units(k); unit++) {
-#pragma unroll
-        for (u32 i = 0; i < EACH; i++) {
-            const u32 group = unit * EACH + i;
-            if (group >= groups) break;
-            if (group + 1 < groups) {
-                panels[(group + 1) % 2].request(values, scales, group + 1, k, here);
-                wait_for_copies<1>();
-            } else {
-                wait_for_copies<0>();
-            }
-            __syncthreads();
-            multiply_group(sums, weights, panels[group % 2], i, lane);
-            __syncthreads();
+    for (u32 group = 0; group < groups; group++) {
+        const u32 span = group / GROUPS;
+        if (group + 1 < groups) {
+            if (group % GROUPS == 0 && group + GROUPS < groups)
+                copy<SPAN_BYTES>(weights + (span + 1) % 2 * SPAN_BYTES + lane * 16, at + (span + 1) * SPAN_BYTES + lane * 16, lane);
+            panels[(group + 1) % 2].request(values, scales, group + 1, k, here);
+            wait_for_copies<1>();
+        } else {
+            wait_for_copies<0>();
         }
-        if (unit + 1 < Format::units(k)) weights.load(at, unit + 1, k, lane);
+        __syncthreads();
+        multiply_group(sums, weights + span % 2 * SPAN_BYTES, panels[group % 2], group % GROUPS, lane, (Format*)nullptr);
+        __syncthreads();
     }
     if (tile >= tiles) return;
 #pragma unroll
@@ -252,7 +238,7 @@ __device__ __forceinline__ void tiles(const u32* state, float* out, u32 stride, 
                                                   u32 columns) {                                                        \
         embed_batch<Format>(state, x, history, table, columns);                                                         \
     }                                                                                                                   \
-    extern "C" __global__ void __launch_bounds__(WARPS * 32, 1)                                                         \
+    extern "C" __global__ void __launch_bounds__(WARPS * 32, 2)                                                         \
         tiles_##name(const u32* state, float* out, u32 stride, const u8* values, const float2* scales, const u8* matrix, \
                      u32 count, u32 k, u32 tokens, u32 mode) {                                                          \
         tiles<Format, kind>(state, out, stride, values, scales, matrix, count, k, tokens, mode);                        \

@@ -1,8 +1,9 @@
 // Products of matrices with one vector: rows_FORMAT, and rows_mixed for up to three matrices of different formats.
 //
-// A block has groups of `split` warps. A group computes a tile of 16 rows, its warps taking turns over the units of
-// columns, then goes on to the tile that is a grid further. The first weights are requested before the kernel waits
-// for the one before it; only then may it look at the activations or the state.
+// A block has groups of `split` warps. A group computes a tile of 16 rows, its warps taking turns over the items, then goes
+// on to a tile of the next turn. Each warp has a ring of items in shared memory, and where it has used one up the one DEPTH
+// further is requested at once. The first are requested before the kernel waits for the one before it; only then may it
+// look at the activations or the state.
 #include "formats.h"
 
 enum Mode : u32 {
@@ -12,6 +13,24 @@ enum Mode : u32 {
     GATED = 3,   // out[row] = silu(out[row]) * product: SWIGLU in two launches, for formats that differ
     LOGITS = 4,  // as STORE, and best[block] = {the largest, its row}
 };
+
+#if __CUDA_ARCH__ >= 900
+// Blocks of a multiprocessor: one whose products are under way, and one of the next kernel, which starts early.
+#define BLOCKS 2
+constexpr u32 RING_BYTES = 6528;
+// Items that a warp takes at a time.
+template <class Format>
+constexpr u32 STEP = 1;
+#else
+// No kernel starts early, and instructions are scarce.
+#define BLOCKS 1
+constexpr u32 RING_BYTES = 8704;
+template <class Format>
+constexpr u32 STEP = Format::COLUMNS == 128 ? 2 : 1;
+#endif
+// How many of these it has under way. The host computes the same.
+template <class Format>
+constexpr u32 DEPTH = RING_BYTES / (STEP<Format> * Format::BYTES);
 
 struct Rows {
     const u32* state;
@@ -24,6 +43,7 @@ struct Rows {
     float epsilon;
     u32 mode;
     u32 split;
+    u32 groups;
     float2* best;
 };
 
@@ -35,47 +55,81 @@ struct Best {
     }
 };
 
-// The n-th tile of those that blocks share out, in [first, end) of the matrices' tiles laid end to end.
-__device__ __forceinline__ const u8* tile_at(const Rows& p, u32 n, u32 bytes) {
+// The tile of `group` in a turn, of all tiles laid end to end, where those that SwiGLU joins are neighbours.
+__device__ __forceinline__ u32 tile_of(const Rows& p, u32 turn, u32 group, bool mixed) {
+    if (mixed) return turn ? 0xffffffff : blockIdx.x * p.groups + group;
+    const u32 pairing = p.mode == SWIGLU ? 2 : 1;
+    return ((turn * (p.groups / pairing) + group / pairing) * gridDim.x + blockIdx.x) * pairing + group % pairing;
+}
+
+__device__ __forceinline__ const u8* address_of(const Rows& p, u32 tile, u32 bytes) {
     u32 matrix = 0;
     if (p.mode == SWIGLU) {
-        matrix = n % 2, n /= 2;
+        matrix = tile % 2, tile /= 2;
     } else {
-        if (n >= p.tiles[0]) n -= p.tiles[0], matrix = 1;
-        if (matrix == 1 && n >= p.tiles[1]) n -= p.tiles[1], matrix = 2;
+        if (tile >= p.tiles[0]) tile -= p.tiles[0], matrix = 1;
+        if (matrix == 1 && tile >= p.tiles[1]) tile -= p.tiles[1], matrix = 2;
     }
     const u8* base = matrix == 0 ? p.matrix[0] : matrix == 1 ? p.matrix[1] : p.matrix[2];
-    return base + (u64)n * bytes;
+    return base + (u64)tile * bytes;
 }
 
 __device__ __forceinline__ float silu(float v) { return v / (1 + expf(-v)); }
 
+// A warp's requests, which are DEPTH items ahead of its products.
 template <class Format>
-__device__ __forceinline__ void rows(const Rows& p) {
+struct Requests {
+    const Rows& p;
+    bool mixed;
+    u32 lane, group, part, items;  // of a tile
+    u32 turn, item, turns;         // turns that there are for this group
+    const u8* at;                  // this lane's 16 bytes of the item
+
+    __device__ __forceinline__ void begin_tile() {
+        item = part * STEP<Format>;
+        at = address_of(p, tile_of(p, turn, group, mixed), items * Format::BYTES) + item * Format::BYTES + lane * 16;
+    }
+    __device__ __forceinline__ void next(u8* slot) {
+        if (turn < turns) {
+            copy<STEP<Format> * Format::BYTES>(slot + lane * 16, at, lane);
+            at += p.split * STEP<Format> * Format::BYTES, item += p.split * STEP<Format>;
+            if (item >= items && ++turn < turns) begin_tile();
+        }
+        commit_copies();
+    }
+};
+
+template <class Format>
+__device__ __forceinline__ void rows(const Rows& p, bool mixed) {
     extern __shared__ __align__(16) u8 shared[];
+    constexpr u32 SLOT = STEP<Format> * Format::BYTES, RING = DEPTH<Format> * SLOT;
     const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
-    const u32 groups = warps / p.split, group = warp / p.split, part = warp % p.split;
-    const u32 tiles = p.tiles[0] + p.tiles[1] + p.tiles[2], units = Format::units(p.columns);
-    const u32 tile_bytes = Format::tile_bytes(p.columns);
-    const bool works = part < units;
+    const u32 group = warp / p.split, part = warp % p.split;
+    const u32 tiles = p.tiles[0] + p.tiles[1] + p.tiles[2], items = items_of<Format>(p.columns);
 
-    u32 tile = blockIdx.x * groups + group;
-    Format weights;
-    const u8* at = tile_at(p, tile, tile_bytes);
-    if (works && tile < tiles) weights.load(at, part, p.columns, lane);
-
+    // Where this warp's ring begins, and the item in it that is next.
+    const u32 ring = warp * RING;
+    u32 slot = ring, turns = 0;
+    if (group < p.groups)
+        while (tile_of(p, turns, group, mixed) < tiles) turns++;
+    Requests<Format> requests = {p, mixed, lane, group, part, items, 0, 0, turns, nullptr};
+    if (turns) requests.begin_tile();
+#pragma unroll
+    for (u32 i = 0; i < DEPTH<Format>; i++) requests.next(shared + ring + i * SLOT);
     let_next_start();
     wait_for_previous();
     const u32 stop = __ldcg(p.state + STOP);
 
-    typename Format::X x(shared, p.columns);
-    float* squares = (float*)(shared + Format::X::bytes(p.columns));
+    u8* const vector = shared + warps * RING;
+    const u32 vector_bytes = Format::X::bytes(p.columns);
+    const typename Format::X x = {vector, (float2*)(vector + Format::X::value_bytes(p.columns))};
+    float* squares = (float*)(vector + vector_bytes);
     float* sums = squares + 32;  // two turns of 16 rows for each warp
     float mine = sum_of<32>(x.prepare(p.x, p.norm, p.columns));
     if (lane == 0) squares[warp] = mine;
     __syncthreads();
     // Asked for before the activations, needed only now: no time is spent on it alone.
-    if (stop) return;
+    if (stop) return wait_for_copies<0>();
     float scale = 1;
     if (p.norm) {
         float all = 0;
@@ -84,28 +138,26 @@ __device__ __forceinline__ void rows(const Rows& p) {
     }
 
     Best best = {__int_as_float(0xff800000), 0xffffffff};
-    for (u32 first = blockIdx.x * groups; first < tiles; first += gridDim.x * groups) {
+    // The first 16 threads of a group, or of a pair of groups, finish a row each.
+    const u32 pairing = p.mode == SWIGLU ? 2 : 1, owner = threadIdx.x / 16 * pairing;
+    for (u32 turn = 0; tile_of(p, turn, 0, mixed) < tiles; turn++) {
         Sum sum;
-        // What the products are added to, or gated by: the first 16 threads of a group have a row each.
-        const u32 pairing = p.mode == SWIGLU ? 2 : 1, owner = threadIdx.x / 16 * pairing, n = first + owner;
-        const u32 row = n / pairing * 16 + threadIdx.x % 16;
-        const bool finishes = owner < groups && n < tiles;
+        const u32 finished = tile_of(p, turn, owner, mixed), row = finished / pairing * 16 + threadIdx.x % 16;
+        const bool finishes = owner < p.groups && finished < tiles;
+        // What the products are added to, or gated by.
         float old = 0;
         if (finishes && (p.mode == ADD || p.mode == GATED)) old = __ldcg(p.out + row);
-        const bool busy = works && tile < tiles;
-        const u32 next = tile + gridDim.x * groups;
-        const u8* next_at = tile_at(p, next, tile_bytes);
-        if (busy) {
-            u32 unit = part;
-            while (true) {
-                weights.dot(sum, x, unit, p.columns, lane);
-                unit += p.split;
-                if (unit >= units) break;
-                weights.load(at, unit, p.columns, lane);
+        if (turn < turns) {
+            for (u32 item = part * STEP<Format>; item < items; item += p.split * STEP<Format>) {
+                wait_for_copies<DEPTH<Format> - 1>();
+                __syncwarp();
+#pragma unroll
+                for (u32 i = 0; i < STEP<Format>; i++) Format::dot(sum, shared + slot + i * Format::BYTES, x, item + i, lane);
+                __syncwarp();
+                requests.next(shared + slot);
+                slot = slot == ring + RING - SLOT ? ring : slot + SLOT;
             }
         }
-        // On the way while the warps' sums meet.
-        if (works && next < tiles) weights.load(next_at, part, p.columns, lane);
         const float row0 = sum_of<4>(Format::result(sum, 0, lane)), row1 = sum_of<4>(Format::result(sum, 1, lane));
         if (lane % 4 == 0) {
             sums[warp * 16 + lane / 4] = row0;
@@ -127,8 +179,7 @@ __device__ __forceinline__ void rows(const Rows& p) {
             if (p.mode == LOGITS) best.take(fminf(fmaxf(a, -3.402823466e+38f), 3.402823466e+38f), row);
         }
         // The next turn writes the other half, so that one barrier a turn is enough.
-        sums = first / (gridDim.x * groups) % 2 ? sums - warps * 16 : sums + warps * 16;
-        tile = next, at = next_at;
+        sums = turn % 2 ? sums - warps * 16 : sums + warps * 16;
     }
     if (p.mode == LOGITS) {
         __syncthreads();
@@ -145,13 +196,13 @@ __device__ __forceinline__ void rows(const Rows& p) {
 
 #define PARAMETERS                                                                                                      \
     const u32 *state, float *out, const float *x, const float *norm, const u8 *w0, const u8 *w1, const u8 *w2, u32 tiles0,  \
-        u32 tiles1, u32 tiles2, u32 columns, float epsilon, u32 mode, u32 split, float2 *best
+        u32 tiles1, u32 tiles2, u32 columns, float epsilon, u32 mode, u32 split, u32 groups, float2 *best
 #define ARGUMENTS                                                                                                       \
-    {state, out, x, norm, {w0, w1, w2}, {tiles0, tiles1, tiles2}, columns, epsilon, mode, split, best}
+    {state, out, x, norm, {w0, w1, w2}, {tiles0, tiles1, tiles2}, columns, epsilon, mode, split, groups, best}
 #define ROWS(name, Format)                                                                                              \
-    extern "C" __global__ void __launch_bounds__(512, 1) rows_##name(PARAMETERS) {                                      \
+    extern "C" __global__ void __launch_bounds__(512, BLOCKS) rows_##name(PARAMETERS) {                                      \
         const Rows p = ARGUMENTS;                                                                                       \
-        rows<Format>(p);                                                                                                \
+        rows<Format>(p, false);                                                                                         \
     }
 
 ROWS(f32, F32)
@@ -165,18 +216,18 @@ ROWS(q6_k, Q6_K)
 
 // Matrices of different formats: four bits of `formats` for each, the place in the list above. Blocks take one turn, and
 // the tiles of each matrix are a multiple of a block's groups, so that a block has one format.
-extern "C" __global__ void __launch_bounds__(512, 1) rows_mixed(PARAMETERS, u32 formats) {
+extern "C" __global__ void __launch_bounds__(512, BLOCKS) rows_mixed(PARAMETERS, u32 formats) {
     const Rows p = ARGUMENTS;
-    const u32 groups = blockDim.x / 32 / split, first = blockIdx.x * groups;
+    const u32 first = blockIdx.x * groups;
     const u32 matrix = first < tiles0 ? 0 : first < tiles0 + tiles1 ? 1 : 2;
     switch (formats >> matrix * 4 & 15) {
-        case 0: return rows<F32>(p);
-        case 1: return rows<F16>(p);
-        case 2: return rows<BF16>(p);
-        case 3: return rows<Q4_0>(p);
-        case 4: return rows<Q8_0>(p);
-        case 5: return rows<Q4_K>(p);
-        case 6: return rows<Q5_K>(p);
-        case 7: return rows<Q6_K>(p);
+        case 0: return rows<F32>(p, true);
+        case 1: return rows<F16>(p, true);
+        case 2: return rows<BF16>(p, true);
+        case 3: return rows<Q4_0>(p, true);
+        case 4: return rows<Q8_0>(p, true);
+        case 5: return rows<Q4_K>(p, true);
+        case 6: return rows<Q5_K>(p, true);
+        case 7: return rows<Q6_K>(p, true);
     }
 }

@@ -19,7 +19,7 @@ pub(super) enum Mode {
     Logits = 4,
 }
 
-/// The most warps of a block of the row kernels.
+/// The most warps of a block of the row kernels. All of them prepare the activations, which is what the products wait for.
 const MAX_WARPS: u32 = 16;
 
 /// A product of up to three matrices with one vector.
@@ -33,20 +33,28 @@ struct Product<'a> {
     mode: Mode,
 }
 
-/// Columns that a warp takes at a time.
-fn unit(format: Format) -> u32 {
-    match format {
-        Format::F32 => 128,
-        Format::F16 | Format::Bf16 => 256,
-        _ => 512,
-    }
+/// Items that a warp of the row kernels takes at a time: `STEP` of `rows.cu`.
+fn step_items(format: Format, sm: u32) -> u32 {
+    if sm < 90 && repack::item(format).0 == 128 { 2 } else { 1 }
+}
+
+/// Bytes of the items that a warp has under way: `RING` of `rows.cu`.
+fn ring_bytes(format: Format, sm: u32) -> u32 {
+    let most = if sm < 90 { 8704 } else { 6528 };
+    let slot = step_items(format, sm) * repack::item(format).1 as u32;
+    most / slot * slot
+}
+
+/// Shared memory that a block can have.
+fn most_shared(sm: u32) -> u32 {
+    if sm < 90 { 163 << 10 } else { 227 << 10 }
 }
 
 /// Bytes of the activations in shared memory: `Activations` of `activations.h`.
 fn activation_bytes(format: Format, columns: u32) -> u32 {
-    let padded = columns.next_multiple_of(128);
+    let padded = columns.next_multiple_of(256);
     match format {
-        Format::F32 | Format::F16 | Format::Bf16 => padded * 4 + padded / 128 * 8,
+        Format::F32 | Format::F16 | Format::Bf16 => padded * 4 + padded / 64 * 8,
         Format::Q6K => padded * 2 + padded / 16 * 8,
         Format::Q4_0 | Format::Q8_0 | Format::Q4K | Format::Q5K => padded * 2 + padded / 32 * 8,
     }
@@ -105,7 +113,7 @@ fn attention_splits(config: &Config, machine: &Machine, limits: &Limits) -> u32 
         return MAX_SPLITS;
     }
     let rows = config.kv_heads as u32 * query_groups(config);
-    (machine.sms / rows).clamp(1, MAX_SPLITS).min(limits.context.div_ceil(128))
+    (machine.sms / rows).clamp(1, MAX_SPLITS).min(limits.context.div_ceil(256))
 }
 
 /// Blocks that share the query heads of a KV head.
@@ -113,12 +121,10 @@ pub(super) fn query_groups(config: &Config) -> u32 {
     (config.heads / config.kv_heads).div_ceil(HEADS_OF_BLOCK as usize) as u32
 }
 
-/// Keys and values under way in a block of the attention kernels, of a token or of a token of a batch: `stages` there.
-pub(super) fn attention_stages(config: &Config, batch: bool) -> u32 {
-    let depth = if config.head_size == 128 { 2 } else { 4 };
-    let stage = 2 * 16 * config.head_size as u32 * 2;
-    8 * depth * stage / if batch { 2 } else { 1 }
-}
+/// Keys and values under way in a block of the attention kernels, of a token or of a token of a batch: `UNDER_WAY` of
+/// `attention.cu` for each warp.
+pub(super) const ATTENTION_SHARED: u32 = 8 * 16384;
+pub(super) const ATTENTION_SHARED_OF_BATCH: u32 = 8 * 8192;
 
 /// The arguments of every kernel of `attention.cu`.
 pub(super) fn attention_args(
@@ -254,21 +260,29 @@ impl Builder<'_> {
             matrices.iter().map(|(tensor, _)| (tensor.rows() / TILE_ROWS) as u32).collect();
         let tiles: u32 = each.iter().sum();
 
-        let units = formats.iter().map(|f| columns.div_ceil(unit(*f))).max().unwrap_or(1);
-        let split = units.min(MAX_WARPS);
-        // As many tiles to a block as leave no multiprocessor idle. SwiGLU wants pairs; blocks of several
-        // formats want each matrix to be whole blocks, which pairs are: rows are multiples of 32.
-        let pairs = mode == Mode::Swiglu;
-        let most = if mixed { 2 } else { MAX_WARPS };
-        let mut groups = (tiles / self.machine.sms).min(MAX_WARPS / split).clamp(1, most);
-        if pairs || mixed {
-            groups = (groups / 2 * 2).max(if pairs { 2 } else { 1 });
-        }
-        let split = split.min(MAX_WARPS / groups);
-        let warps = groups * split;
-        let resident = self.machine.sms * (MAX_WARPS / warps).max(1);
-        let turns = tiles.div_ceil(groups);
-        let blocks = if mixed { turns } else { turns.min(resident) };
+        let Machine { sms, sm } = *self.machine;
+        // Sums of squares, then two turns of sums of 16 rows for each warp.
+        let sums = |warps: u32| (32 + 2 * warps * TILE_ROWS as u32) * 4;
+        let bytes_of = |format: &Format, warps: u32| {
+            warps * ring_bytes(*format, sm) + activation_bytes(*format, columns) + sums(warps)
+        };
+        let bytes = |warps| formats.iter().map(|f| bytes_of(f, warps)).max().unwrap_or(0);
+        let fits = |warps: &u32| bytes(*warps) <= most_shared(sm);
+        let warps = (4..=MAX_WARPS).rev().step_by(4).find(fits).unwrap_or(4);
+
+        let steps = |f: &Format| repack::items(*f, columns as usize) as u32 / step_items(*f, sm);
+        let steps = formats.iter().map(steps).min().unwrap_or(1);
+        // Tiles go to multiprocessors first, then to groups of warps. A tile that one group computes is the sooner
+        // done the more warps it has; where there are many, few groups meet less often.
+        let pairing = if mode == Mode::Swiglu { 2 } else { 1 };
+        // Blocks of several formats want each matrix to be whole blocks: rows are multiples of 32.
+        let groups = match mixed {
+            true => 2,
+            false => tiles.div_ceil(sms).next_power_of_two().clamp(pairing, 4),
+        };
+        let split = steps.min(warps / groups);
+        // Blocks without a tile keep the next kernel's, which starts early, from sharing multiprocessors.
+        let blocks = if mixed { tiles / groups } else { sms };
 
         let at = |i: usize| matrices.get(i).map_or(NONE, |(_, at)| *at);
         let count = |i: usize| Value::U32(each.get(i).copied().unwrap_or(0));
@@ -280,6 +294,7 @@ impl Builder<'_> {
             Value::F32(self.config.eps),
             Value::U32(mode as u32),
             Value::U32(split),
+            Value::U32(groups),
             p.best,
         ]);
         let mut kernel = rows_kernel(formats[0]);
@@ -288,11 +303,9 @@ impl Builder<'_> {
             let codes = formats.iter().enumerate().map(|(i, f)| number(*f) << (4 * i));
             args.push(Value::U32(codes.sum()));
         }
-        let shared = formats.iter().map(|f| activation_bytes(*f, columns)).max().unwrap_or(0);
-        let shared = (shared + (32 + 2 * warps * TILE_ROWS as u32) * 4).max(warps * 32 * 8);
-        let step =
-            self.step((part, layer), ("llama/rows", kernel), [blocks, 1, 1], warps * 32, args);
-        step.shared = shared;
+        let kernel = ("llama/rows", kernel);
+        let step = self.step((part, layer), kernel, [blocks, 1, 1], warps * 32, args);
+        step.shared = bytes(warps);
         step.reads = matrices.iter().map(|(tensor, _)| repack::bytes(tensor)).sum();
         blocks
     }
@@ -309,7 +322,7 @@ impl Builder<'_> {
         let grid = [splits, c.kv_heads as u32, query_groups(c)];
         let part = ("attention", Some(layer as u32));
         let step = self.step(part, ("llama/attention", kernel), grid, 256, args);
-        step.shared = attention_stages(c, false);
+        step.shared = ATTENTION_SHARED;
     }
 
     fn choose(&mut self, blocks_of_head: u32, limits: &Limits) {

@@ -121,21 +121,24 @@ impl Kind {
             Kind::BytesBy16 => "quantise_bytes_by_16",
         }
     }
+}
 
-    /// Two panels, of which one is filled while the other is used.
-    fn shared(self) -> u32 {
-        let (bytes, runs) = match self {
-            Kind::Half | Kind::Bfloat => (512, 2),
-            Kind::Bytes => (256, 4),
-            Kind::BytesBy16 => (256, 8),
-        };
-        2 * PANEL * (bytes + 64 + runs * 8)
-    }
+/// Shared memory of a block of the products: two panels, and two spans of weights for each warp, of which one is
+/// filled while the other is used.
+fn shared(format: Format) -> u32 {
+    let (bytes, runs) = match Kind::of(format) {
+        Kind::Half | Kind::Bfloat => (512, 2),
+        Kind::Bytes => (256, 4),
+        Kind::BytesBy16 => (256, 8),
+    };
+    let (columns, item) = repack::item(format);
+    let span = (columns.max(128) / columns * item) as u32;
+    2 * PANEL * (bytes + 64 + runs * 8) + WARPS * 2 * span
 }
 
 /// Bytes of a token's quantised activations and of their scales, whatever the format.
 pub(super) fn quantised_bytes(columns: usize) -> (usize, usize) {
-    let padded = columns.next_multiple_of(128);
+    let padded = columns.next_multiple_of(256);
     (padded * 4, padded / 16 * 8)
 }
 
@@ -284,7 +287,7 @@ impl Builder<'_> {
         let grid = (Grid::Panels, [tiles.div_ceil(WARPS), 1, 1]);
         let made = self.step(part, kernel, grid, WARPS * 32, args);
         made.tokens_at = Some(8);
-        made.step.shared = Kind::of(tensor.format).shared();
+        made.step.shared = shared(tensor.format);
         made.step.reads = repack::bytes(tensor);
     }
 
@@ -302,7 +305,7 @@ impl Builder<'_> {
         self.step(part, ("llama/attention", remember), grid, 64, args.clone());
         let grid = (Grid::Tokens, [1, heads, decode::query_groups(c)]);
         let made = self.step(part, ("llama/attention", attend), grid, 256, args);
-        made.step.shared = decode::attention_stages(c, true);
+        made.step.shared = decode::ATTENTION_SHARED_OF_BATCH;
     }
 
     fn move_on(&mut self) {

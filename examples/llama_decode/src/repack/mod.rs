@@ -1,11 +1,11 @@
-//! File blocks to the planes that the kernels load.
+//! File blocks to the tiles that the kernels load.
 //!
 //! A file keeps blocks of 18 to 210 bytes, row after row: no thread could load 16 aligned bytes that
-//! it wants. The kernels want tiles of 16 rows whose quants lie as the tensor cores take them: 512
-//! bytes, 16 for each lane of a warp, are the weights of one matrix product of 16 rows. Scales follow
-//! in planes of their own. `ptx/src/llama/formats.h` has the other side of this.
+//! it wants. The kernels want tiles of 16 rows, cut into items of some columns each. An item begins with
+//! quants as the tensor cores take them: 512 bytes, 16 for each lane of a warp, are the weights of one matrix
+//! product of 16 rows. Scales follow. `ptx/src/llama/formats.h` has the other side of this.
 //!
-//! Nothing is rounded: the planes hold the same integers and scales in another order.
+//! Nothing is rounded: tiles hold the same integers and scales in another order.
 
 mod tiles;
 
@@ -38,18 +38,27 @@ pub fn check(tensor: &Tensor) -> Result<()> {
     Ok(())
 }
 
+/// The columns of an item of a tile, and its bytes.
+pub fn item(format: Format) -> (usize, usize) {
+    match format {
+        Format::F32 => (32, 2048),
+        Format::F16 | Format::Bf16 => (64, 2048),
+        Format::Q8_0 => (128, 2048 + 128),
+        Format::Q4_0 => (128, 1024 + 128),
+        Format::Q4K => (256, 2048 + 320),
+        Format::Q5K => (256, 2560 + 320),
+        Format::Q6K => (128, 1536 + 160),
+    }
+}
+
+/// Items of a tile: they make whole runs of 256 columns.
+pub fn items(format: Format, columns: usize) -> usize {
+    columns.next_multiple_of(256) / item(format).0
+}
+
 /// Bytes of a tile of 16 rows.
 pub fn tile_bytes(format: Format, columns: usize) -> usize {
-    let unit = columns.div_ceil(512);
-    match format {
-        Format::F32 => columns * 64,
-        Format::F16 | Format::Bf16 => columns * 32,
-        Format::Q8_0 => columns * 16 + unit * 512,
-        Format::Q4_0 => columns.div_ceil(64) * 512 + unit * 512,
-        Format::Q4K => columns * 8 + unit * 640,
-        Format::Q5K => columns * 10 + unit * 640,
-        Format::Q6K => columns * 12 + unit * 640,
-    }
+    items(format, columns) * item(format).1
 }
 
 /// Bytes of a matrix on the GPU.

@@ -21,6 +21,8 @@ pub struct Cuda {
     buffers: Vec<Held>,
     modules: HashMap<&'static str, Module>,
     functions: HashMap<(&'static str, &'static str), Function>,
+    /// The most dynamic shared memory that a launch of each asks for.
+    shared: HashMap<(&'static str, &'static str), u32>,
     /// What a ring sends: a graph, or launches as often as that is needed.
     graph: Option<Graph>,
     launches: Vec<Prepared>,
@@ -58,6 +60,7 @@ impl Cuda {
             buffers: Vec::new(),
             modules: HashMap::new(),
             functions: HashMap::new(),
+            shared: HashMap::new(),
             graph: None,
             launches: Vec::new(),
             repeats: 0,
@@ -93,8 +96,10 @@ impl Cuda {
 
     fn prepared(&mut self, step: &Step) -> Result<Prepared> {
         let function = self.function(step).map_err(|error| Error::of_step(step, error))?;
-        if step.shared > SHARED_WITHOUT_ASKING {
+        let most = self.shared.entry((step.module, step.kernel)).or_insert(SHARED_WITHOUT_ASKING);
+        if step.shared > *most {
             self.driver.allow_shared(function, step.shared)?;
+            *most = step.shared;
         }
         let mut arguments = arguments(step, &|buffer| self.address(buffer));
         let pointers = arguments.iter_mut().map(|a| a.bytes.as_mut_ptr().cast()).collect();
