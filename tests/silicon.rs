@@ -1,6 +1,8 @@
 //! Every instruction, alone, on the GPU of this machine against the interpreter of the software Orin,
 //! bit for bit. Without a GPU, or on one of another generation, this is reported as ignored.
 //!
+//! Then the functions of the multi-function unit, over all their arguments, against what is committed.
+//!
 //!     cargo test --release --test silicon
 //!     UPDATE_GOLDEN=1 cargo test --release --test silicon     # also writes what the GPU answered
 //!
@@ -13,7 +15,9 @@ use std::time::Duration;
 
 use doorbell::{Commands, Device, Error, Launch, Memory, Module, Queue, Result, Select, args};
 use emulator::sm::Arch;
-use emulator::sm::silicon::{Check, KEPT_ROUNDS, OUTPUTS, ROUNDS, THREADS, checks, files, hash};
+use emulator::sm::silicon::{
+    Arguments, Check, KEPT_ROUNDS, OUTPUTS, ROUNDS, THREADS, checks, files, hash, sweeps,
+};
 
 const SOON: Duration = Duration::from_secs(20);
 
@@ -25,9 +29,17 @@ fn main() {
         Err(error @ Error::NoDevice { .. }) => return println!("silicon: ignored: {error}"),
         Err(error) => panic!("{error}"),
     };
-    let (arch, cubin): (_, &[u8]) = match device.info().sm {
-        90 => (Arch::Sm90, include_bytes!("../ptx/sm_90/slot.cubin")),
-        87 => (Arch::Sm87, include_bytes!("../ptx/sm_87/slot.cubin")),
+    let (arch, cubin, summing): (_, &[u8], &[u8]) = match device.info().sm {
+        90 => (
+            Arch::Sm90,
+            include_bytes!("../ptx/sm_90/slot.cubin"),
+            include_bytes!("../ptx/sm_90/mufu.cubin"),
+        ),
+        87 => (
+            Arch::Sm87,
+            include_bytes!("../ptx/sm_87/slot.cubin"),
+            include_bytes!("../ptx/sm_87/mufu.cubin"),
+        ),
         sm => return println!("silicon: ignored: the interpreter does not know sm_{sm}"),
     };
     let report = run(&device, arch, cubin);
@@ -45,7 +57,37 @@ fn main() {
             std::fs::write(Path::new(folder).join(name), text).expect("a file can be written");
         }
     }
+    let sums = sum_up(&device, arch, summing).expect("the sums come back");
     assert!(report.differing == 0, "{} words differ", report.differing);
+    assert!(sums == 0, "{sums} sums differ");
+}
+
+/// How many sums over a function of the multi-function unit are not as they are committed.
+fn sum_up(device: &Device, arch: Arch, cubin: &[u8]) -> Result<usize> {
+    let mut queue = device.compute_queue()?;
+    let sum = device.alloc_in::<u64>(Memory::Host, 1)?;
+    let (sweeps, mut differing) = (sweeps(arch), 0);
+    for sweep in &sweeps {
+        let mut cubin = cubin.to_vec();
+        let text = text(&cubin, ".text.mufu");
+        sweep.fill(&mut cubin[text]);
+        let module = Module::load(device, &cubin)?;
+        let kernel = module.kernel("mufu")?;
+        sum.write(0, &[0])?;
+        let Arguments { start, step, count } = sweep.arguments;
+        // SAFETY: the kernel adds to the one number of the buffer.
+        unsafe { queue.exec(&kernel, &Launch::new(1024, 256), &args![&sum, start, step, count])? };
+        queue.submit()?.wait(SOON)?;
+        let mut silicon = [0];
+        sum.read(0, &mut silicon)?;
+        if silicon[0] != sweep.golden {
+            differing += 1;
+            let [here, known] = [silicon[0], sweep.golden];
+            println!("{} over {:?}: {here:016x}, not {known:016x}", sweep.name, sweep.arguments);
+        }
+    }
+    println!("{} sums over the multi-function unit, {differing} differ", sweeps.len());
+    Ok(differing)
 }
 
 #[derive(Default)]
@@ -214,15 +256,17 @@ impl<'d> Bench<'d> {
 
 /// The container with other code in it.
 fn fill(cubin: &[u8], code: &[u8]) -> Vec<u8> {
-    let elf = goblin::elf::Elf::parse(cubin).expect("the container is a cubin");
-    let text = elf
-        .section_headers
-        .iter()
-        .find(|s| elf.shdr_strtab.get_at(s.sh_name) == Some(".text.slot"))
-        .expect("the container has the kernel");
-    let range = text.file_range().expect("with code");
+    let range = text(cubin, ".text.slot");
     assert!(code.len() <= range.len(), "{} bytes of code do not fit", code.len());
     let mut cubin = cubin.to_vec();
     cubin[range.start..range.start + code.len()].copy_from_slice(code);
     cubin
+}
+
+/// Where a section of a cubin is.
+fn text(cubin: &[u8], name: &str) -> std::ops::Range<usize> {
+    let elf = goblin::elf::Elf::parse(cubin).expect("a cubin");
+    let named = |s: &&goblin::elf::SectionHeader| elf.shdr_strtab.get_at(s.sh_name) == Some(name);
+    let section = elf.section_headers.iter().find(named).expect("the cubin has the kernel");
+    section.file_range().expect("with code")
 }

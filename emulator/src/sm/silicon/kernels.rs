@@ -39,6 +39,7 @@ pub enum Argument {
 /// Kernels that are not run here, `*` being all of a cubin, and why.
 pub const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("slot", "*", "a container for single instructions, which are compared by themselves"),
+    ("mufu", "*", "tests/silicon.rs sums up functions with it that sweep.rs puts into it"),
     (
         "cluster",
         "*",

@@ -10,10 +10,12 @@ mod close;
 mod golden;
 mod inputs;
 pub mod kernels;
+mod sweep;
 mod variants;
 
 pub use close::distance;
 pub use golden::{answers, close, files};
+pub use sweep::{Arguments, Sweep, sweeps};
 
 use super::table::{Kind, Numbers};
 use super::{Arch, Block, Decoded, Fault, Launch, Order, Outcome, Program, alone, decode};
