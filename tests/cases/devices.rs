@@ -86,30 +86,6 @@ fn one_life(thread: u32) -> Result<()> {
     Ok(())
 }
 
-/// Kernels hold up those of other devices, but what does not end is taken off the GPU when its queue is
-/// closed: by the desktop driver after four seconds.
-pub fn a_kernel_that_never_ends_is_out_of_the_way_once_closed(device: &Device) -> Result<()> {
-    let stuck = Options::new().stall_timeout(Duration::from_millis(100)).open()?;
-    let kernel = module!(&stuck, "time")?.kernel("spin_on_word")?;
-    let word = stuck.alloc_in::<u32>(Memory::Host, 1)?;
-    let mut spinning = stuck.compute_queue()?;
-    let (mut other, mut copies) = (device.compute_queue()?, device.copy_queue()?);
-    // SAFETY: the kernel only reads the word.
-    unsafe { spinning.exec(&kernel, &Launch::new(1, 1), &args![&word, 1u32])? };
-    spinning.submit()?;
-    let ticket = other.submit()?.detach();
-    // Copies go on meanwhile.
-    copies.submit()?.wait(PROMPTLY)?;
-    drop(spinning);
-    ticket.wait(SOON)?;
-    other.submit()?.wait(PROMPTLY)?;
-    let mut next = stuck.compute_queue()?;
-    next.write(&word, 5)?;
-    next.submit()?.wait(PROMPTLY)?;
-    assert_eq!(word.get(0)?, 5);
-    Ok(())
-}
-
 /// A queue that waits for what never comes can be closed without the others of its device noticing,
 /// whether they have something to do or not.
 pub fn a_queue_that_waits_is_closed_without_harm(_: &Device) -> Result<()> {

@@ -173,7 +173,6 @@ cases! {
     devices:
         queues_come_and_go_beside_one_that_works
         work_at_the_same_time
-        a_kernel_that_never_ends_is_out_of_the_way_once_closed
         a_queue_that_waits_is_closed_without_harm;
     random:
         operations_agree_with_a_sequential_oracle;
