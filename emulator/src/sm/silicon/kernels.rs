@@ -482,37 +482,38 @@ fn numeric() -> Vec<Run> {
         decode("gemv_q8_0", q8_0(), &[vector(), scales()]),
         decode("gemv_q4_k", q4_k(), &[vector(), scales(), sums()]),
         decode("gemv_q6_k", q6_k(), &[vector(), scales()]),
-        Run::new("decoder", "rms_norm", 3, 64)
-            .with([
-                room(900),
-                memory(floats(51, 900)),
-                memory(floats(52, 300)),
-                number(300),
-                single(1e-5),
-            ])
-            .close(1e-6),
-        Run::new("decoder", "rope", 2, 64)
-            .with([memory(floats(53, 256)), number(256), number(37), single(10_000.0)])
-            .close(1e-5),
+        Run::new("decoder", "rms_norm", 3, 64).with([
+            room(900),
+            memory(floats(51, 900)),
+            memory(floats(52, 300)),
+            number(300),
+            single(1e-5),
+        ]),
+        Run::new("decoder", "rope", 2, 64).with([
+            memory(floats(53, 256)),
+            number(256),
+            number(37),
+            single(10_000.0),
+        ]),
         Run {
             shared: 256,
-            ..Run::new("decoder", "attend", 3, 32)
-                .with([
-                    room(192),
-                    memory(floats(54, 192)),
-                    memory(halves(55, 20 * 32)),
-                    memory(halves(56, 20 * 32)),
-                    number(20),
-                    number(64),
-                    single(0.125),
-                ])
-                .close(1e-5)
+            ..Run::new("decoder", "attend", 3, 32).with([
+                room(192),
+                memory(floats(54, 192)),
+                memory(halves(55, 20 * 32)),
+                memory(halves(56, 20 * 32)),
+                number(20),
+                number(64),
+                single(0.125),
+            ])
         },
         Run {
             shared: 1200,
-            ..Run::new("decoder", "softmax", 2, 64)
-                .with([room(600), memory(floats(57, 600)), number(300)])
-                .close(1e-6)
+            ..Run::new("decoder", "softmax", 2, 64).with([
+                room(600),
+                memory(floats(57, 600)),
+                number(300),
+            ])
         },
         Run::new("decoder", "argmax", 3, 64).with([
             room(2),
@@ -520,14 +521,12 @@ fn numeric() -> Vec<Run> {
             number(5000),
         ]),
         // Large angles are reduced, small ones taken as they are; powers overflow.
-        Run::new("math", "single", 2, 64)
-            .with([
-                room(100 * 32),
-                memory(floats(62, 100).into_iter().map(scaled).collect()),
-                memory(floats(63, 100).into_iter().map(scaled).collect()),
-                number(100),
-            ])
-            .close(2e-6),
+        Run::new("math", "single", 2, 64).with([
+            room(100 * 32),
+            memory(floats(62, 100).into_iter().map(scaled).collect()),
+            memory(floats(63, 100).into_iter().map(scaled).collect()),
+            number(100),
+        ]),
         Run::new("math", "twofold", 2, 64).with([
             room(100 * 32),
             memory(doubles(64, 100)),
