@@ -432,19 +432,14 @@ fn write_rows(w: &mut Warp, d: u16, exec: u32, rows: &[[u32; 32]]) {
     }
 }
 
-/// A row of a matrix in shared memory.
+/// Where a row of a matrix begins in shared memory.
 #[inline(always)]
-pub(crate) fn shared_row(e: &Shared, address: u32, lane: usize) -> Step<[u32; 4]> {
+pub(crate) fn shared_row(e: &Shared, address: u32, lane: usize) -> Step<usize> {
     let bytes = 16;
-    if address % bytes != 0 {
-        return lane_trap(FaultKind::Misaligned { bytes }, lane, address.into());
+    match address % bytes {
+        0 => shared_offset(e, lane, address.into(), bytes),
+        _ => lane_trap(FaultKind::Misaligned { bytes }, lane, address.into()),
     }
-    let at = shared_offset(e, lane, address.into(), bytes)?;
-    let mut words = [0; 4];
-    for (word, bytes) in words.iter_mut().zip(e.bytes[at..at + 16].chunks_exact(4)) {
-        *word = u32::from_le_bytes([bytes[0], bytes[1], bytes[2], bytes[3]]);
-    }
-    Ok(words)
 }
 
 /// Stores a row of a matrix in shared memory.

@@ -95,8 +95,11 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
                 for row in 0..8 {
                     let lane = matrix * 8 + row;
                     let address = memory::window_address(w, at, lane);
-                    let words = memory::shared_row(e, address, lane)?;
-                    rows[row * 4..row * 4 + 4].copy_from_slice(&words);
+                    let at = memory::shared_row(e, address, lane)?;
+                    let words = e.bytes[at..at + 16].chunks_exact(4);
+                    for (to, word) in rows[row * 4..row * 4 + 4].iter_mut().zip(words) {
+                        *to = u32::from_le_bytes([word[0], word[1], word[2], word[3]]);
+                    }
                 }
                 if transpose {
                     *rows = tensor::transpose(rows);

@@ -225,7 +225,7 @@ fn sum_up<T: Factor, const N: usize>(
         let factors = ([&left[0][group.clone()], &left[1][group.clone()]], &right[group]);
         match single {
             true => add_group(how.kept, F32, factors, &mut sums, cut_off),
-            false => add_group(how.kept, F16, factors, &mut sums, round_to_half),
+            false => add_group(how.kept, F16, factors, &mut sums, round_to_halves),
         }
     }
     for (row, sums) in sums.iter().enumerate() {
@@ -250,7 +250,7 @@ fn add_group<T: Factor, const N: usize>(
     to: Format,
     (left, right): ([&[[Opened<T>; N]]; 2], &[[Opened<T>; N]]),
     sums: &mut Tile<u32>,
-    close: impl Fn(f64) -> u32,
+    close: impl Fn(&Tile<f64>, &mut Tile<u32>),
 ) {
     let mut largest: Tile<i32> = [[0; 8]; 16];
     for (largest, sum) in largest.as_flattened_mut().iter_mut().zip(sums.as_flattened()) {
@@ -280,26 +280,50 @@ fn add_group<T: Factor, const N: usize>(
             }
         }
     }
-    let totals = totals.as_flattened().iter().zip(largest.as_flattened());
-    for (sum, (total, largest)) in sums.as_flattened_mut().iter_mut().zip(totals) {
+    let mut exact: Tile<f64> = [[0.0; 8]; 16];
+    let terms = sums.as_flattened().iter().zip(totals.as_flattened()).zip(largest.as_flattened());
+    for (exact, ((sum, total), largest)) in exact.as_flattened_mut().iter_mut().zip(terms) {
         let old = (f64::from(value(to, *sum)) * power(kept - largest)).trunc();
         // A zero has no sign here.
-        let total = 0.0 + old + (*total).into();
-        *sum = close(total * power(largest - kept));
+        *exact = (0.0 + old + (*total).into()) * power(largest - kept);
+    }
+    close(&exact, sums);
+}
+
+/// Sums cut off to singles.
+#[inline(always)]
+fn cut_off(exact: &Tile<f64>, sums: &mut Tile<u32>) {
+    let mut rare = false;
+    for (sum, exact) in sums.as_flattened_mut().iter_mut().zip(exact.as_flattened()) {
+        *sum = (f64::from_bits(exact.to_bits() & !((1 << 29) - 1)) as f32).to_bits();
+        let magnitude = *sum & 0x7fff_ffff;
+        rare |= magnitude.wrapping_sub(1) < 0x00ff_ffff || magnitude > 0x7f80_0000;
+    }
+    if rare {
+        cut_off_rare(exact, sums);
     }
 }
 
-/// A sum cut off to a single.
-#[inline(always)]
-fn cut_off(sum: f64) -> u32 {
-    let normal = f64::from_bits(sum.to_bits() & !((1 << 29) - 1));
-    let denormal = (sum * power(149)).trunc() * power(-149);
-    let small = sum.abs() < f64::from(f32::MIN_POSITIVE);
-    let result = if small { denormal } else { normal } as f32;
-    if sum.is_nan() { 0x7fff_ffff } else { result.to_bits() }
+/// The same for NaN, and for denormals, which have fewer bits.
+#[cold]
+fn cut_off_rare(exact: &Tile<f64>, sums: &mut Tile<u32>) {
+    for (sum, exact) in sums.as_flattened_mut().iter_mut().zip(exact.as_flattened()) {
+        if exact.is_nan() {
+            *sum = 0x7fff_ffff;
+        } else if exact.abs() < f64::from(f32::MIN_POSITIVE) {
+            *sum = (((exact * power(149)).trunc() * power(-149)) as f32).to_bits();
+        }
+    }
 }
 
-/// A sum rounded to the nearest half.
+/// Sums rounded to the nearest halves.
+#[inline(always)]
+fn round_to_halves(exact: &Tile<f64>, sums: &mut Tile<u32>) {
+    for (sum, exact) in sums.as_flattened_mut().iter_mut().zip(exact.as_flattened()) {
+        *sum = round_to_half(*exact);
+    }
+}
+
 #[inline(always)]
 fn round_to_half(sum: f64) -> u32 {
     let exponent = (sum.to_bits() >> 52 & 0x7ff) as i32 - 1023;
