@@ -2,7 +2,6 @@
 //! yet to do.
 
 use std::collections::VecDeque;
-use std::num::NonZero;
 use std::sync::LazyLock;
 
 use hw_defs::c76f;
@@ -11,6 +10,7 @@ use hw_defs::push::{BadHeader, Header, SecOp};
 use super::clock::Clock;
 use super::compute::Compute;
 use super::copy::{self, Copy};
+use super::crew::Crew;
 use super::fault::Fault;
 use super::fetch::Fetcher;
 use super::launch::Pcas;
@@ -44,8 +44,8 @@ pub(super) struct Bus<'a> {
     pub(super) classes: &'a [u32],
     /// What keeps stores from being seen at once, if that is modelled.
     pub(super) visibility: Option<&'a mut Visibility>,
-    /// How many threads a grid may run on.
-    pub(super) threads: NonZero<usize>,
+    /// Who runs grids.
+    pub(super) crew: &'a mut Crew,
     /// Who looks for accesses that nothing orders.
     pub(super) races: Option<&'a mut Races>,
     /// With it, engines run behind the host engine.

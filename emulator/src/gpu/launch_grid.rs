@@ -1,9 +1,8 @@
 //! A grid that runs: its blocks, a few at a time, piece by piece.
 
 use std::collections::VecDeque;
-use std::num::NonZero;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::thread;
 
 use self_cell::self_cell;
 
@@ -23,7 +22,7 @@ const SLICE: u64 = 1 << 16;
 /// The first slice of a grid, on one thread: what ends in it is not worth waking others for, which takes
 /// some tens of microseconds.
 const FIRST_SLICE: u64 = 1 << 14;
-/// A slice on several threads, each: what it costs to start them must not matter.
+/// A slice on several threads, each: what it costs to wake them, and to wait for the last, must not matter.
 const SHARED_SLICE: u64 = 1 << 17;
 /// The same for one that waits for another.
 const WAITING_SLICE: u64 = 1 << 10;
@@ -65,14 +64,43 @@ pub(super) struct Grid {
     /// The launch before it has not ended, and its blocks go no further than where they wait for that.
     waits: bool,
     fixed: Arc<Fixed>,
+    line: Line,
+    /// Whether it has had a slice.
+    begun: bool,
+}
+
+/// The blocks that have not ended.
+struct Line {
     /// The next block to start, counted with x running fastest.
     next: u64,
     blocks: u64,
     /// Blocks that have started and not ended: as on hardware others start meanwhile, so that a
     /// block may wait for its neighbours.
     resident: VecDeque<Resident>,
-    /// Whether it has had a slice.
-    begun: bool,
+}
+
+/// Whose turn it is.
+enum Turn {
+    /// A block goes on.
+    Goes(Resident),
+    /// This one starts.
+    Starts(u64),
+}
+
+impl Line {
+    /// The number of the next block, if any is left to start.
+    fn start(&mut self) -> Option<u64> {
+        let next = self.next;
+        self.next = self.blocks.min(next + 1);
+        (next < self.blocks).then_some(next)
+    }
+
+    fn take(&mut self) -> Option<Turn> {
+        match self.resident.pop_front() {
+            Some(block) => Some(Turn::Goes(block)),
+            None => self.start().map(Turn::Starts),
+        }
+    }
 }
 
 /// How far a grid got.
@@ -136,9 +164,7 @@ impl Grid {
             setup,
             race,
             fixed,
-            next: 0,
-            blocks,
-            resident: VecDeque::new(),
+            line: Line { next: 0, blocks, resident: VecDeque::new() },
             begun: false,
         })
     }
@@ -154,10 +180,11 @@ impl Grid {
 
     /// Runs a slice.
     pub(super) fn run(&mut self, bus: &mut Bus) -> Result<Ran, Fault> {
-        let left = self.blocks - self.next + self.resident.len() as u64;
+        let Line { next, blocks, ref resident } = self.line;
+        let left = blocks - next + resident.len() as u64;
         // Caches know one multiprocessor at a time, and who looks for races one block.
         let alone = bus.visibility.is_some() || bus.races.is_some() || self.waits;
-        let threads = if alone { 1 } else { (bus.threads.get() as u64).min(left) as usize };
+        let threads = if alone { 1 } else { (bus.crew.size() as u64).min(left) as usize };
         let first = !std::mem::replace(&mut self.begun, true);
         let spent = match (bus.shaker.is_some(), first) {
             (true, _) => self.run_shaken(bus),
@@ -172,8 +199,8 @@ impl Grid {
                 bus.notice(report);
             }
         }
-        let all_started = self.next == self.blocks;
-        Ok(Ran { spent, all_started, done: all_started && self.resident.is_empty() })
+        let all_started = self.line.next == self.line.blocks;
+        Ok(Ran { spent, all_started, done: all_started && self.line.resident.is_empty() })
     }
 
     /// Lets a block run, as whoever watches it wants; how that ended, and how many instructions that were.
@@ -199,23 +226,23 @@ impl Grid {
         let order = below(bus, 12);
         let limit = 1 + below(bus, 1 << order);
         let mut spent = 0;
-        let room = self.resident.len() < self.descriptor.resident as usize;
-        let mut start = room && self.next < self.blocks && below(bus, 2) == 0;
+        let room = self.line.resident.len() < self.descriptor.resident as usize;
+        let mut start = room && self.line.next < self.line.blocks && below(bus, 2) == 0;
         while spent < limit {
-            if start || self.resident.is_empty() && self.next < self.blocks {
+            if start || self.line.resident.is_empty() && self.line.next < self.line.blocks {
                 start = false;
                 let seed = below(bus, u32::MAX);
                 spent += self.start(bus.clock, Order::Seeded(seed));
             }
-            let chosen = below(bus, self.resident.len() as u32);
-            self.resident.rotate_left(chosen as usize);
-            let Some(mut block) = self.resident.pop_front() else { break };
+            let chosen = below(bus, self.line.resident.len() as u32);
+            self.line.resident.rotate_left(chosen as usize);
+            let Some(mut block) = self.line.resident.pop_front() else { break };
             let budget = limit.saturating_sub(spent).max(1).min(1 + below(bus, 256));
             let (outcome, ran) = self.turn(&mut block, bus, budget);
             spent += ran;
             match outcome {
                 Outcome::Done => {}
-                Outcome::Budget => self.resident.push_back(block),
+                Outcome::Budget => self.line.resident.push_back(block),
                 Outcome::Fault(fault) => return Err(fault),
             }
         }
@@ -232,7 +259,7 @@ impl Grid {
             spent += cost + ran;
             match outcome {
                 Outcome::Done => {}
-                Outcome::Budget => self.resident.push_back(block),
+                Outcome::Budget => self.line.resident.push_back(block),
                 Outcome::Fault(fault) => return Err(fault),
             }
         }
@@ -241,45 +268,44 @@ impl Grid {
 
     /// A slice on several threads, this one among them: each takes a block when it has done with one. The
     /// instructions of the thread that ran most.
-    fn run_together(&mut self, bus: &Bus, threads: usize) -> Result<u64, Box<sm::Fault>> {
+    fn run_together(&mut self, bus: &mut Bus, threads: usize) -> Result<u64, Box<sm::Fault>> {
         self.make_room(bus.clock);
         let (space, clock) = (bus.space, bus.clock);
-        let turns = Mutex::new(Turns { grid: self, fault: None });
-        let work = || {
+        let Grid { fixed, descriptor, setup, line, .. } = self;
+        let turns = Mutex::new(Turns { line, fault: None });
+        let longest = AtomicU64::new(0);
+        bus.crew.run(threads, &|| {
             let mut spent = 0;
             while spent < SHARED_SLICE {
-                let Some((mut block, cost)) = lock(&turns).take(clock) else { break };
+                let Some(turn) = lock(&turns).take() else { break };
+                // Without the lock: it takes a microsecond.
+                let (mut block, cost) = match turn {
+                    Turn::Goes(block) => (block, 0),
+                    Turn::Starts(n) => {
+                        let block = start((fixed, descriptor, setup), n, clock, Order::Plain);
+                        (block, start_cost(descriptor))
+                    }
+                };
                 let (outcome, ran) =
                     run_block(&mut block, space, SHARED_SLICE.saturating_sub(spent + cost).max(1));
                 spent += cost + ran;
                 match outcome {
                     Outcome::Done => {}
-                    Outcome::Budget => lock(&turns).grid.resident.push_back(block),
+                    Outcome::Budget => lock(&turns).line.resident.push_back(block),
                     Outcome::Fault(fault) => lock(&turns).fail(fault),
                 }
             }
-            spent
-        };
-        let spent = thread::scope(|scope| {
-            // Where there are no threads to be had, this one does all the work.
-            let start = || thread::Builder::new().name("orin-gpu".into()).spawn_scoped(scope, work);
-            let others: Vec<_> = (1..threads).map_while(|_| start().ok()).collect();
-            let own = work();
-            let join = |other: thread::ScopedJoinHandle<'_, u64>| {
-                other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic))
-            };
-            others.into_iter().map(join).fold(own, u64::max)
+            longest.fetch_max(spent, Relaxed);
         });
         match turns.into_inner().unwrap_or_else(PoisonError::into_inner).fault {
             Some(fault) => Err(fault),
-            None => Ok(spent),
+            None => Ok(longest.into_inner()),
         }
     }
 
     /// Who has had a turn without coming to an end makes room for another one.
     fn make_room(&mut self, clock: &Clock) -> u64 {
-        let room = self.resident.len() < self.descriptor.resident as usize;
-        match room && self.next < self.blocks {
+        match self.line.resident.len() < self.descriptor.resident as usize {
             true => self.start(clock, Order::Plain),
             false => 0,
         }
@@ -287,11 +313,19 @@ impl Grid {
 
     /// The block whose turn it is, and what it cost to start it.
     fn take(&mut self, clock: &Clock) -> Option<(Resident, u64)> {
-        let mut cost = 0;
-        if self.resident.is_empty() && self.next < self.blocks {
-            cost = self.start(clock, Order::Plain);
-        }
-        Some((self.resident.pop_front()?, cost))
+        let cost = match self.line.resident.is_empty() {
+            true => self.start(clock, Order::Plain),
+            false => 0,
+        };
+        Some((self.line.resident.pop_front()?, cost))
+    }
+
+    /// Starts the next block, first in line, if there is one; what that costs.
+    fn start(&mut self, clock: &Clock, order: Order) -> u64 {
+        let Some(n) = self.line.start() else { return 0 };
+        let block = start((&self.fixed, &self.descriptor, &self.setup), n, clock, order);
+        self.line.resident.push_front(block);
+        start_cost(&self.descriptor)
     }
 
     /// Tells memory that the grid has ended.
@@ -311,44 +345,50 @@ impl Grid {
         }
         Ok(())
     }
+}
 
-    /// Starts the next block, first in line; what that costs.
-    fn start(&mut self, clock: &Clock, order: Order) -> u64 {
-        let Descriptor { grid, block, .. } = self.descriptor;
-        let (width, height) = (u64::from(grid[0]), u64::from(grid[1]));
-        let [x, y, z] = [self.next % width, self.next / width % height, self.next / width / height];
-        let sm = multiprocessor(&self.descriptor, self.next);
-        self.next += 1;
-        let descriptor = &self.descriptor;
-        let (setup, time_ns) = (&self.setup, clock.now());
-        let started = Resident::new(self.fixed.clone(), |fixed| {
-            let launch = sm::Launch {
-                grid,
-                block,
-                index: [x as u32, y as u32, z as u32],
-                entry: descriptor.entry,
-                registers: descriptor.registers,
-                barriers: descriptor.barriers,
-                shared_size: descriptor.shared,
-                shared_reserved: descriptor.shared_reserved,
-                local_low: descriptor.local[0],
-                local_high: descriptor.local[1],
-                shared_window: setup.shared_window,
-                local_window: setup.local_window,
-                banks: fixed.banks.borrow_dependent(),
-                sm,
-                time_ns,
-            };
-            Block::new(&fixed.program, launch, order)
-        });
-        self.resident.push_front(started);
-        WARP_START * u64::from(block.iter().product::<u32>().div_ceil(32))
-    }
+/// Block `n` of a grid, about to start.
+fn start(
+    (fixed, descriptor, setup): (&Arc<Fixed>, &Descriptor, &Setup),
+    n: u64,
+    clock: &Clock,
+    order: Order,
+) -> Resident {
+    let Descriptor { grid, block, .. } = *descriptor;
+    let (width, height) = (u64::from(grid[0]), u64::from(grid[1]));
+    let [x, y, z] = [n % width, n / width % height, n / width / height];
+    let sm = multiprocessor(descriptor, n);
+    let time_ns = clock.now();
+    Resident::new(fixed.clone(), |fixed| {
+        let launch = sm::Launch {
+            grid,
+            block,
+            index: [x as u32, y as u32, z as u32],
+            entry: descriptor.entry,
+            registers: descriptor.registers,
+            barriers: descriptor.barriers,
+            shared_size: descriptor.shared,
+            shared_reserved: descriptor.shared_reserved,
+            local_low: descriptor.local[0],
+            local_high: descriptor.local[1],
+            shared_window: setup.shared_window,
+            local_window: setup.local_window,
+            banks: fixed.banks.borrow_dependent(),
+            sm,
+            time_ns,
+        };
+        Block::new(&fixed.program, launch, order)
+    })
+}
+
+/// What it costs to start a block, in instructions.
+fn start_cost(descriptor: &Descriptor) -> u64 {
+    WARP_START * u64::from(descriptor.block.iter().product::<u32>().div_ceil(32))
 }
 
 /// What threads that run one grid share.
 struct Turns<'a> {
-    grid: &'a mut Grid,
+    line: &'a mut Line,
     /// That of the first of the blocks that have died.
     fault: Option<Box<sm::Fault>>,
 }
@@ -356,14 +396,14 @@ struct Turns<'a> {
 impl Turns<'_> {
     /// The next block. Once one is dead, only those that may have died before it go on: whichever
     /// thread was faster, the same block is to blame.
-    fn take(&mut self, clock: &Clock) -> Option<(Resident, u64)> {
-        let Some(fault) = &self.fault else { return self.grid.take(clock) };
+    fn take(&mut self) -> Option<Turn> {
+        let Some(fault) = &self.fault else { return self.line.take() };
         let dead = place(fault.block);
-        let resident = &mut self.grid.resident;
+        let resident = &mut self.line.resident;
         let at = resident
             .iter()
             .position(|block| block.with_dependent(|_, block| place(block.index()) < dead))?;
-        Some((resident.remove(at)?, 0))
+        resident.remove(at).map(Turn::Goes)
     }
 
     fn fail(&mut self, fault: Box<sm::Fault>) {
@@ -388,11 +428,6 @@ fn run_block(block: &mut Resident, memory: &dyn GlobalMemory, budget: u64) -> (O
         let before = block.instructions();
         (block.run(memory, budget), block.instructions() - before)
     })
-}
-
-/// How many threads run grids unless somebody says otherwise: as many as the machine has processors.
-pub(super) fn processors() -> NonZero<usize> {
-    thread::available_parallelism().unwrap_or(NonZero::<usize>::MIN)
 }
 
 /// Bytes at `va`, wherever mappings meet.

@@ -12,6 +12,7 @@ use std::sync::atomic::{Ordering, fence};
 use crate::memory::Memory;
 use channel::{Advance, Bus, Channel};
 use clock::{Clock, time_of_day};
+use crew::Crew;
 use launch_code::CodeCache;
 use mmu::Space;
 use races::Races;
@@ -22,6 +23,7 @@ mod channel;
 mod clock;
 mod compute;
 mod copy;
+mod crew;
 mod fault;
 mod fetch;
 mod host;
@@ -124,7 +126,7 @@ pub struct Gpu {
     visibility: Option<Visibility>,
     /// By TSG: what stopped the kernel that it died of.
     warp_errors: BTreeMap<u32, WarpError>,
-    threads: NonZero<usize>,
+    crew: Crew,
     races: Option<Races>,
     shaker: Option<Shaker>,
 }
@@ -160,7 +162,7 @@ impl Gpu {
             notifiers_lost: false,
             visibility: None,
             warp_errors: BTreeMap::new(),
-            threads: launch_grid::processors(),
+            crew: Crew::of_all_processors(),
             races: None,
             shaker: None,
         }
@@ -183,7 +185,7 @@ impl Gpu {
     /// On how many threads the blocks of a grid run; on as many as the machine has processors unless this
     /// is called. With a seed, with caches modelled or races looked for, it is always one.
     pub fn set_threads(&mut self, threads: NonZero<usize>) {
-        self.threads = threads;
+        self.crew = Crew::new(threads);
     }
 
     /// From now on accesses of kernels that nothing orders are told of by an [`Event::Notice`], each pair
@@ -356,7 +358,7 @@ impl Gpu {
             channel: id,
             classes: binding.map_or(&[], |binding| &binding.classes),
             visibility: self.visibility.as_mut(),
-            threads: self.threads,
+            crew: &mut self.crew,
             races: self.races.as_mut(),
             shaker: self.shaker.as_mut(),
         };
