@@ -16,7 +16,7 @@ use std::time::Duration;
 use doorbell::{Commands, Device, Error, Launch, Memory, Module, Queue, Result, Select, args};
 use emulator::sm::Arch;
 use emulator::sm::silicon::{
-    Arguments, Check, KEPT_ROUNDS, OUTPUTS, ROUNDS, THREADS, checks, files, hash, sweeps,
+    Arguments, Check, KEPT_ROUNDS, OUTPUTS, ROUNDS, THREADS, checks, file, hash, sweeps,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -53,9 +53,9 @@ fn main() {
     if let Ok(place) = std::env::var("UPDATE_GOLDEN") {
         assert!(arch == Arch::Sm90, "the committed answers are a Hopper GPU's");
         let folder = if place == "1" { "emulator/golden" } else { &place };
-        for (name, text) in files(report.answers.iter().map(|(c, rounds)| (c, &rounds[..]))) {
-            std::fs::write(Path::new(folder).join(name), text).expect("a file can be written");
-        }
+        let text = file(report.answers.iter().map(|(c, rounds)| (c, &rounds[..])));
+        let path = Path::new(folder).join("silicon.tsv");
+        std::fs::write(path, text).expect("a file can be written");
     }
     let sums = sum_up(&device, arch, summing).expect("the sums come back");
     assert!(report.differing == 0, "{} words differ", report.differing);

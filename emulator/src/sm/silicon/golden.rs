@@ -3,7 +3,7 @@
 //! A line of `golden/silicon.tsv` is an opcode, its name, and for each of its words a hash of the word and
 //! one of the first rounds of answers.
 
-use super::{Check, OUTPUTS, checks, fold, hash};
+use super::{Check, checks, fold, hash};
 use crate::sm::Arch;
 use std::collections::HashMap;
 use std::fmt::Write as _;
@@ -40,36 +40,20 @@ pub fn close() -> Vec<(Check, Vec<u32>)> {
         .collect()
 }
 
-/// Of how many threads the results are kept of words that approximate.
-const CLOSE_THREADS: usize = 128;
-
-/// The two files, from what a GPU answered to each word. Of the words that approximate those stay that were
-/// there.
-pub fn files<'a>(
-    answers: impl IntoIterator<Item = (&'a Check, &'a [Vec<u32>])>,
-) -> [(&'static str, String); 2] {
-    const SEE: &str = "see emulator/src/sm/silicon/golden.rs.";
-    let mut exact = format!("# What an H200 answered to the checks of each opcode: {SEE}");
-    let mut close = format!("# Words that approximate, and results of the first threads: {SEE}\n");
-    let approximate: Vec<u128> = self::close().iter().map(|(check, _)| check.word()).collect();
+/// The committed file, from what a GPU answered to each word.
+pub fn file<'a>(answers: impl IntoIterator<Item = (&'a Check, &'a [Vec<u32>])>) -> String {
+    let see = "see emulator/src/sm/silicon/golden.rs.";
+    let mut text = format!("# What an H200 answered to the checks of each opcode: {see}");
     let mut last = None;
     for (check, rounds) in answers {
         let of = (check.opcode(), check.name());
         if last.replace(of) != Some(of) {
-            write!(exact, "\n{:03x}\t{}\t", of.0, of.1).expect("a string takes it");
+            write!(text, "\n{:03x}\t{}\t", of.0, of.1).expect("a string takes it");
         } else {
-            exact.push(' ');
+            text.push(' ');
         }
         let word = fold(check.word().to_le_bytes());
-        write!(exact, "{word:x}:{:08x}", hash(rounds)).expect("as above");
-        if approximate.contains(&check.word()) {
-            write!(close, "{:032x}", check.word()).expect("as above");
-            for (n, row) in rounds[0].chunks(OUTPUTS).take(CLOSE_THREADS).enumerate() {
-                let separator = if n == 0 { '\t' } else { ' ' };
-                write!(close, "{separator}{:x}", row[0]).expect("as above");
-            }
-            close.push('\n');
-        }
+        write!(text, "{word:x}:{:08x}", hash(rounds)).expect("as above");
     }
-    [("silicon.tsv", exact + "\n"), ("close.tsv", close)]
+    text + "\n"
 }

@@ -14,7 +14,7 @@ mod sweep;
 mod variants;
 
 pub use close::distance;
-pub use golden::{answers, close, files};
+pub use golden::{answers, close, file};
 pub use sweep::{Arguments, Sweep, sweeps};
 
 use super::table::{Kind, Numbers};
