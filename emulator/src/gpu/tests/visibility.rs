@@ -2,7 +2,7 @@
 
 use hw_defs::qmd::v03_00::*;
 
-use super::copy::{NON_PIPELINED, PITCH, launch, line};
+use super::copy::{NON_PIPELINED, ONE_WORD, PITCH, launch, line, semaphore_at};
 use super::stage::*;
 use super::*;
 
@@ -12,6 +12,8 @@ const WAITING: u32 = c76f::SEM_EXECUTE_OPERATION_RELEASE | c76f::SEM_EXECUTE_REL
 /// A word that kernels store, and one that says that they have.
 const WORD_AT: u64 = 0x100;
 const FLAG: u64 = 0x200;
+/// One that says that a copy has ended.
+const COPIED: u64 = 0x280;
 
 fn stage() -> Stage {
     let mut stage = Stage::ready(&[0]);
@@ -277,11 +279,14 @@ fn fences_of_a_kernel_reach_as_far_as_they_say() {
         }
         assert_eq!(stage.bench.word(WORD_AT), sees, "fence {fence}");
         // What engines other than the CPU see in the middle of the kernel.
-        let copy = [copy_class(), line(DATA_VA + WORD_AT, DATA_VA, 4)];
-        let copied = [copy.concat(), launch(PITCH | NON_PIPELINED | flush(SYS))].concat();
-        stage.bench.submit(&[copied]);
-        for _ in 0..100 {
-            stage.bench.gpu.step(10);
+        stage.bench.submit(&[
+            copy_class(),
+            semaphore_at(DATA_VA + COPIED, 1),
+            line(DATA_VA + WORD_AT, DATA_VA, 4),
+            launch(PITCH | NON_PIPELINED | ONE_WORD | flush(SYS)),
+        ]);
+        while stage.bench.word(COPIED) == 0 {
+            assert_eq!(stage.bench.gpu.step(10), Progress::Worked);
         }
         assert_eq!(stage.bench.word(0), if fence >= 2 { 7 } else { 0 }, "fence {fence}");
         stage.bench.data.store_u32(0x300, 1);

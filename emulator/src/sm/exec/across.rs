@@ -2,7 +2,7 @@
 
 use super::block::Shared;
 use super::fault::Step;
-use super::hot::Flow;
+use super::run::Flow;
 use super::warp::Warp;
 use crate::sm::op::*;
 

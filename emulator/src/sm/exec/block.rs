@@ -2,7 +2,7 @@
 
 use super::fault::{Fault, FaultKind, Trap};
 use super::global::{GlobalMemory, Span};
-use super::hot::{self, Stop};
+use super::run::{self, Stop};
 use super::warp::{On, Warp};
 use super::watched::Watch;
 use crate::sm::op::BARRIERS;
@@ -229,7 +229,7 @@ impl<'a> Block<'a> {
                 clock: self.clock,
                 random: self.random.as_mut(),
             };
-            let stop = hot::run(warp, &mut shared, turn.min(end - self.clock));
+            let stop = run::run(warp, &mut shared, turn.min(end - self.clock));
             let touched = shared.touched;
             self.clock = shared.clock.max(self.clock + 1);
             match stop {

@@ -1,8 +1,9 @@
 //! Control flow, convergence, named barriers and special registers.
 
 use super::block::Shared;
-use super::fault::{FaultKind, Step, trap};
-use super::hot::{Flow, branch, first_lane};
+use super::fault::{FaultKind, Step, lane_trap, trap};
+use super::hot::branch;
+use super::run::Flow;
 use super::warp::{Group, On, Warp};
 use crate::sm::op::*;
 
@@ -326,4 +327,10 @@ fn special(w: &Warp, e: &Shared, index: u8, lane: usize) -> u32 {
         0x53 => (time >> 32) as u32,
         _ => 0,
     }
+}
+
+/// A trap that names the first of the lanes in `lanes`.
+#[cold]
+fn first_lane<T>(kind: FaultKind, lanes: u32, address: u64) -> Step<T> {
+    lane_trap(kind, lanes.trailing_zeros() as usize, address)
 }

@@ -2,7 +2,8 @@
 
 use super::block::Shared;
 use super::fault::{FaultKind, Step, trap};
-use super::hot::{Flow, float_mods, holds, map1, map2, map3, row, scalar, set_both};
+use super::lanes::{float_mods, holds, map1, map2, map3, row, scalar, set_both};
+use super::run::Flow;
 use super::warp::Warp;
 use super::{across, control, memory, packed, tensor, uniform};
 use crate::sm::meaning::convert::{self, Float};

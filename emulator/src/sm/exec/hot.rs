@@ -1,285 +1,16 @@
-//! The instruction loop, with the instructions that fill kernels written so that the compiler turns
-//! each into a few vector instructions over all 32 lanes.
-//!
-//! The loop, and with it everything that it calls, is compiled twice on x86-64: for any processor, and for
-//! those with AVX2 and FMA, where a fused multiply-add is one instruction instead of a library call. What is
-//! to be compiled twice must be inlined into either; so the rooms beside this one are, into one function
-//! each way.
+//! The instructions that fill kernels, written so that the compiler turns each into a few vector instructions
+//! over all 32 lanes.
 
-use super::block::{Shared, draw};
-use super::fault::{FaultKind, Step, Trap, lane_trap, trap};
+use super::block::Shared;
+use super::fault::Step;
+use super::lanes::*;
+use super::run::Flow;
 use super::warp::{Group, Warp};
-use super::{general, memory, watched};
+use super::{general, memory};
 use crate::sm::meaning::convert::Float;
 use crate::sm::meaning::integer::Dot;
 use crate::sm::meaning::{Round, float, half, integer};
 use crate::sm::op::*;
-use crate::sm::program::PAGE;
-
-/// Why a warp stopped running.
-pub(crate) enum Stop {
-    /// Its turn is over, or it has nothing to run.
-    Turn,
-    Trap(Box<Trap>),
-}
-
-/// Where control is after an instruction.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Flow {
-    /// At the next instruction.
-    Next,
-    /// Elsewhere: the program counter or the group has changed.
-    Moved,
-    /// Elsewhere, and the block should look at its barriers.
-    Yield,
-}
-
-/// Who hears of every instruction: see [`super::watched`].
-pub(crate) trait Hook {
-    /// The lanes of `exec` are about to run it.
-    fn before(&mut self, w: &Warp, e: &mut Shared, inst: &Inst, exec: u32);
-    /// They have.
-    fn after(&mut self, e: &mut Shared);
-}
-
-/// The hook of ordinary runs, of which the compiler leaves nothing.
-struct Nobody;
-
-impl Hook for Nobody {
-    #[inline(always)]
-    fn before(&mut self, _: &Warp, _: &mut Shared, _: &Inst, _: u32) {}
-    #[inline(always)]
-    fn after(&mut self, _: &mut Shared) {}
-}
-
-/// Runs a warp for about `turn` instructions.
-pub(crate) fn run(warp: &mut Warp, shared: &mut Shared, turn: u64) -> Stop {
-    if let Some(watch) = shared.memory.watch() {
-        return watched::run(warp, shared, turn, watch);
-    }
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-        // SAFETY: the processor has both features.
-        return unsafe { run_avx2(warp, shared, turn) };
-    }
-    run_anywhere(warp, shared, turn, &mut Nobody)
-}
-
-/// Runs one of the instructions that are not in this file.
-type Rest = unsafe fn(&mut Warp, &mut Shared, &Inst, u32) -> Step<Flow>;
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn run_avx2(warp: &mut Warp, shared: &mut Shared, turn: u64) -> Stop {
-    // SAFETY: the processor has what `rest_avx2` needs, as for this function.
-    unsafe { run_with(warp, shared, turn, &mut Nobody, rest_avx2) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-#[inline(never)]
-unsafe fn rest_avx2(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step<Flow> {
-    general::step(w, e, inst, exec)
-}
-
-#[inline(never)]
-fn rest_anywhere(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step<Flow> {
-    general::step(w, e, inst, exec)
-}
-
-pub(super) fn run_anywhere(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Stop {
-    // SAFETY: `rest_anywhere` needs nothing.
-    unsafe { run_with(w, e, turn, hook, rest_anywhere) }
-}
-
-/// # Safety
-/// The processor must have what `rest` was compiled for.
-#[inline(always)]
-unsafe fn run_with(
-    w: &mut Warp,
-    e: &mut Shared,
-    turn: u64,
-    hook: &mut impl Hook,
-    rest: Rest,
-) -> Stop {
-    // SAFETY: as the caller promises.
-    match unsafe { steps(w, e, turn, hook, rest) } {
-        Ok(()) => Stop::Turn,
-        Err(trap) => Stop::Trap(trap),
-    }
-}
-
-/// # Safety
-/// The processor must have what `rest` was compiled for.
-#[inline(always)]
-unsafe fn steps(
-    w: &mut Warp,
-    e: &mut Shared,
-    turn: u64,
-    hook: &mut impl Hook,
-    rest: Rest,
-) -> Step<()> {
-    let end = e.clock + turn;
-    let allocated = e.launch.registers.min(u32::from(ZERO)) as u16;
-    let program = e.program;
-    while e.clock < end {
-        if w.now.mask == 0 {
-            let nth = e.random.as_mut().map(|state| draw(state) as usize);
-            if !w.pick(nth) {
-                return Ok(());
-            }
-        }
-        let page_index = w.now.pc as usize / PAGE;
-        let first = (page_index * PAGE) as u32;
-        let Some(page) = program.page(page_index) else {
-            return trap(FaultKind::OutsideCode);
-        };
-        if page.get((w.now.pc - first) as usize).is_none() {
-            return trap(FaultKind::OutsideCode);
-        }
-        while let Some(inst) = page.get(w.now.pc.wrapping_sub(first) as usize) {
-            if e.clock >= end {
-                return Ok(());
-            }
-            e.clock += 1;
-            let exec = w.now.mask & w.mask(inst.guard);
-            if exec == 0 {
-                w.now.pc += 1;
-                continue;
-            }
-            if inst.registers > allocated {
-                return trap(FaultKind::Register { allocated: e.launch.registers });
-            }
-            hook.before(w, e, inst, exec);
-            let flow = match step(w, e, inst, exec) {
-                Some(done) => done?,
-                // SAFETY: as the caller promises.
-                None => unsafe { rest(w, e, inst, exec)? },
-            };
-            hook.after(e);
-            match flow {
-                Flow::Next => w.now.pc += 1,
-                Flow::Moved => {
-                    if w.now.mask == 0 {
-                        break;
-                    }
-                }
-                Flow::Yield => return Ok(()),
-            }
-        }
-    }
-    Ok(())
-}
-
-/// The sign handling of a float source: bits to keep, bits to flip.
-#[inline(always)]
-pub(crate) fn float_mods(s: Src) -> (u32, u32) {
-    (if s.abs { 0x7fff_ffff } else { u32::MAX }, if s.neg { 0x8000_0000 } else { 0 })
-}
-
-/// The value of a source that is the same in all lanes.
-#[inline(always)]
-pub(crate) fn scalar(w: &Warp, e: &Shared, s: Src) -> Step<u32> {
-    match s.from {
-        From::Imm | From::Reg => Ok(s.value),
-        From::Ureg => Ok(w.uregs[s.index as usize & 63]),
-        From::Const => memory::constant(e, s.index, s.value as usize),
-    }
-}
-
-/// The row of a source; what is no register is spread over the `nth` scratch row first.
-#[inline(always)]
-pub(crate) fn row(w: &mut Warp, e: &Shared, s: Src, nth: u16) -> Step<usize> {
-    if s.from == From::Reg {
-        return Ok(s.index as usize);
-    }
-    let value = scalar(w, e, s)?;
-    let at = (SCRATCH + nth) as usize;
-    w.regs[at] = [value; 32];
-    Ok(at)
-}
-
-#[inline(always)]
-pub(crate) fn map1(
-    w: &mut Warp,
-    e: &Shared,
-    exec: u32,
-    d: u16,
-    b: Src,
-    f: impl Fn(u32) -> u32,
-) -> Step<Flow> {
-    let b = row(w, e, b, 0)?;
-    let mut out = [0; 32];
-    let x = &w.regs[b];
-    for lane in 0..32 {
-        out[lane] = f(x[lane]);
-    }
-    w.write(d, exec, &out);
-    Ok(Flow::Next)
-}
-
-#[inline(always)]
-pub(crate) fn map2(
-    w: &mut Warp,
-    e: &Shared,
-    exec: u32,
-    d: u16,
-    [a, b]: [Src; 2],
-    f: impl Fn(u32, u32) -> u32,
-) -> Step<Flow> {
-    let (a, b) = (row(w, e, a, 0)?, row(w, e, b, 1)?);
-    let mut out = [0; 32];
-    let (x, y) = (&w.regs[a], &w.regs[b]);
-    for lane in 0..32 {
-        out[lane] = f(x[lane], y[lane]);
-    }
-    w.write(d, exec, &out);
-    Ok(Flow::Next)
-}
-
-#[inline(always)]
-pub(crate) fn map3(
-    w: &mut Warp,
-    e: &Shared,
-    exec: u32,
-    d: u16,
-    [a, b, c]: [Src; 3],
-    f: impl Fn(u32, u32, u32) -> u32,
-) -> Step<Flow> {
-    let (a, b, c) = (row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?);
-    let mut out = [0; 32];
-    let (x, y, z) = (&w.regs[a], &w.regs[b], &w.regs[c]);
-    for lane in 0..32 {
-        out[lane] = f(x[lane], y[lane], z[lane]);
-    }
-    w.write(d, exec, &out);
-    Ok(Flow::Next)
-}
-
-/// The lanes in which a comparison of two rows holds.
-#[inline(always)]
-pub(crate) fn holds(
-    w: &mut Warp,
-    e: &Shared,
-    [a, b]: [Src; 2],
-    f: impl Fn(u32, u32) -> bool,
-) -> Step<u32> {
-    let (a, b) = (row(w, e, a, 0)?, row(w, e, b, 1)?);
-    let (x, y) = (&w.regs[a], &w.regs[b]);
-    let mut mask = 0;
-    for lane in 0..32 {
-        mask |= u32::from(f(x[lane], y[lane])) << lane;
-    }
-    Ok(mask)
-}
-
-/// Stores both results of a set-predicate instruction.
-#[inline(always)]
-pub(crate) fn set_both(w: &mut Warp, exec: u32, compare: Compare, mask: u32) {
-    let with = w.mask(compare.with);
-    w.set_pred(compare.p, exec, compare.combine.masks(mask, with));
-    w.set_pred(compare.q, exec, compare.combine.masks(!mask, with));
-}
 
 /// Sends the lanes of `taken` to `target`, the others on.
 #[inline(always)]
@@ -308,7 +39,7 @@ pub(crate) fn branch(w: &mut Warp, taken: u32, target: u32) -> Flow {
 
 /// Runs one of the instructions of this file; `None` if it is none of them.
 #[inline(always)]
-fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Option<Step<Flow>> {
+pub(super) fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Option<Step<Flow>> {
     Some(match inst.op {
         Op::Nop => Ok(Flow::Next),
         Op::Mov { d, b } => map1(w, e, exec, d, b, |x| x),
@@ -489,33 +220,6 @@ fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Option<Step<Flo
     })
 }
 
-/// A function whose denormal results are flushed. What is flushed is decided before rounding: where the
-/// result is the least normal number, `exact` has the say.
-#[inline(always)]
-fn map_flushed<const N: usize>(
-    (w, e, exec, d): (&mut Warp, &Shared, u32, u16),
-    sources: [Src; N],
-    f: impl Fn([u32; N]) -> u32,
-    exact: impl Fn([u32; N]) -> u32,
-) -> Step<Flow> {
-    let mut rows = [0; N];
-    for (nth, source) in sources.into_iter().enumerate() {
-        rows[nth] = row(w, e, source, nth as u16)?;
-    }
-    let rows = rows.map(|at| &w.regs[at]);
-    let mut out = [0; 32];
-    let mut least = false;
-    for (lane, out) in out.iter_mut().enumerate() {
-        *out = f(rows.map(|row| row[lane]));
-        least |= *out & 0x7fff_ffff == 0x0080_0000;
-    }
-    if least {
-        out = std::array::from_fn(|lane| exact(rows.map(|row| row[lane])));
-    }
-    w.write(d, exec, &out);
-    Ok(Flow::Next)
-}
-
 /// To nearest, denormals flushed: what fast mathematics of a compiler ask for.
 const FLUSH: float::Mode = float::Mode { flush: true, ..float::Mode::PLAIN };
 
@@ -526,37 +230,6 @@ const ZEROS: Src =
 #[inline(always)]
 fn is_zero(s: Src) -> bool {
     s.from == From::Reg && s.index == ZERO as u8
-}
-
-/// One in the lanes of a mask, else zero.
-#[inline(always)]
-fn spread(mask: u32) -> [u32; 32] {
-    let mut out = [0; 32];
-    for (lane, one) in out.iter_mut().enumerate() {
-        *one = mask >> lane & 1;
-    }
-    out
-}
-
-/// A function of three sources and a number of each lane's own.
-#[inline(always)]
-fn map3_with(
-    w: &mut Warp,
-    e: &Shared,
-    exec: u32,
-    d: u16,
-    [a, b, c]: [Src; 3],
-    with: &[u32; 32],
-    f: impl Fn(u32, u32, u32, u32) -> u32,
-) -> Step<Flow> {
-    let (a, b, c) = (row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?);
-    let mut out = [0; 32];
-    let (x, y, z) = (&w.regs[a], &w.regs[b], &w.regs[c]);
-    for lane in 0..32 {
-        out[lane] = f(x[lane], y[lane], z[lane], with[lane]);
-    }
-    w.write(d, exec, &out);
-    Ok(Flow::Next)
 }
 
 /// The sum of three sources with its carries, in words: what carries out of each addition is counted.
@@ -811,10 +484,4 @@ fn multiply_wide(
         w.write(d + 1, exec, &high);
     }
     Ok(Flow::Next)
-}
-
-/// A trap that names the first of the lanes in `lanes`.
-#[cold]
-pub(crate) fn first_lane<T>(kind: FaultKind, lanes: u32, address: u64) -> Step<T> {
-    lane_trap(kind, lanes.trailing_zeros() as usize, address)
 }

@@ -3,7 +3,7 @@
 use super::block::Shared;
 use super::fault::{FaultKind, Step, lane_trap};
 use super::global::{Gathered, Span};
-use super::hot::Flow;
+use super::run::Flow;
 use super::warp::Warp;
 use crate::sm::meaning::integer::Atomic;
 use crate::sm::meaning::{double, float, half, mbarrier};

@@ -2,7 +2,8 @@
 
 use super::block::Shared;
 use super::fault::Step;
-use super::hot::{Flow, map3, row, set_both};
+use super::lanes::{map3, row, set_both};
+use super::run::Flow;
 use super::warp::Warp;
 use crate::sm::meaning::half::{self, pack, pick};
 use crate::sm::meaning::{Round, float};

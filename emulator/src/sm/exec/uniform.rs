@@ -3,7 +3,7 @@
 use super::block::Shared;
 use super::fault::Step;
 use super::general::{compare_words, scalar_plain, scalar64};
-use super::hot::Flow;
+use super::run::Flow;
 use super::warp::Warp;
 use crate::sm::meaning::{Combine, integer};
 use crate::sm::op::*;

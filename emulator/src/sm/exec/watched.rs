@@ -6,8 +6,8 @@
 use super::block::Shared;
 use super::control;
 use super::global::Span;
-use super::hot::{self, Hook, Stop};
 use super::memory::{all_addresses, inside_window, window_address};
+use super::run::{self, Hook, Stop};
 use super::warp::Warp;
 use crate::sm::op::*;
 
@@ -102,7 +102,7 @@ const IVALL: u32 = 4;
 /// The loop of a watched warp.
 pub(super) fn run(w: &mut Warp, e: &mut Shared, turn: u64, watch: &dyn Watch) -> Stop {
     let accesses = Vec::with_capacity(2);
-    hot::run_anywhere(w, e, turn, &mut Watching { watch, accesses })
+    run::run_anywhere(w, e, turn, &mut Watching { watch, accesses })
 }
 
 struct Watching<'w> {

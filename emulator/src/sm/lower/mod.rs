@@ -1,16 +1,23 @@
 //! From a decoded word to the typed instruction that runs.
 
 mod control;
+mod impossible;
 mod math;
 mod memory;
 mod pack;
 mod sparse;
 mod sync;
+mod tensor;
+mod uniform;
 
 use super::decode::{Decoded, Illegal, Place};
 use super::meaning::{Combine, Round};
 use super::op::*;
 use super::table::*;
+
+const ROUND_FIELD: Field = Field::new(79, 78);
+const COMPARE3_FIELD: Field = Field::new(78, 76);
+const COMBINE_FIELD: Field = Field::new(75, 74);
 
 /// Lowers one word.
 pub(crate) fn lower(decoded: &Decoded) -> Result<Inst, Illegal> {

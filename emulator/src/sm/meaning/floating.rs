@@ -170,14 +170,16 @@ pub(crate) fn float(
 fn finite(registers: &[Row]) -> bool {
     let mut special = 0;
     for register in registers {
-        for lane in 0..32 {
+        for word in register {
             // One more in an exponent that is all ones goes into the bit above, which is the sign's.
-            let exponents = register[lane] & 0x7c00_7c00;
-            special |= exponents + 0x0400_0400;
+            special |= (word & 0x7c00_7c00) + 0x0400_0400;
         }
     }
     special & 0x8000_8000 == 0
 }
+
+/// Some registers with `N` elements in a word.
+type Registers<'a, T, const N: usize> = &'a [[Opened<T>; N]];
 
 /// The rows of the result, the even columns before the odd ones.
 type Tile<T> = [[T; 8]; 16];
@@ -248,7 +250,7 @@ fn sum_up<T: Factor, const N: usize>(
 fn add_group<T: Factor, const N: usize>(
     kept: i32,
     to: Format,
-    (left, right): ([&[[Opened<T>; N]]; 2], &[[Opened<T>; N]]),
+    (left, right): ([Registers<T, N>; 2], Registers<T, N>),
     sums: &mut Tile<u32>,
     close: impl Fn(&Tile<f64>, &mut Tile<u32>),
 ) {
@@ -261,9 +263,9 @@ fn add_group<T: Factor, const N: usize>(
         let first = row % 8 * 4;
         for (x, y) in left[row / 8].as_flattened().iter().zip(right.as_flattened()) {
             for lane in 0..4 {
-                for column in 0..8 {
-                    let product = x.exponents[first + lane] + y.exponents[lane * 8 + column];
-                    largest[column] = largest[column].max(product);
+                let columns = &y.exponents[lane * 8..lane * 8 + 8];
+                for (largest, exponent) in largest.iter_mut().zip(columns) {
+                    *largest = (*largest).max(x.exponents[first + lane] + exponent);
                 }
             }
         }
