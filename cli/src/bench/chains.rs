@@ -103,7 +103,7 @@ impl Chains {
         }
         let mut lost = 0;
         for kernels in &all {
-            for chain in [one_word, two_buffers, bursts, fresh_inputs, results] {
+            for chain in [one_word, two_buffers, diamonds, bursts, fresh_inputs, results] {
                 let counted = chain(&mut bed, kernels)?;
                 lost += counted.lost;
                 output::text(&format_args!(
@@ -187,6 +187,45 @@ fn two_buffers(bed: &mut Bed<'_>, kernels: &Kernels) -> Outcome<Counted> {
     let lost = back.iter().filter(|element| **element != bed.kernels()).count() as u64;
     let what = format!("two buffers of {n} words");
     Ok(Counted { what, kernels: bed.kernels(), lost, ns_per_kernel })
+}
+
+/// Forks and joins: one kernel over all words, two over a half each that wait for nothing but that one,
+/// one over all that waits for both, and so on.
+fn diamonds(bed: &mut Bed<'_>, kernels: &Kernels) -> Outcome<Counted> {
+    const DIAMONDS: u32 = 16;
+    let half = ELEMENTS;
+    let n = 2 * half;
+    let [a, b, c] = [(); 3].map(|()| bed.device.alloc::<u32>(n as usize));
+    let (a, b, c) = (a?, b?, c?);
+    let launch = |n: u32, block| kernels.launch(n.div_ceil(block), block);
+    let (all, side) = (launch(n, BLOCK), launch(half, BLOCK * 3 / 2));
+    let mut recorder = bed.queue.record();
+    let mut before = Vec::new();
+    for _ in 0..DIAMONDS {
+        // SAFETY: the buffers have the elements that the kernels read and write, and the two sides
+        // use different ones.
+        unsafe {
+            let add_one = &kernels.add_one;
+            let top = recorder.exec_after(add_one, &all, &args![&b, &a, n], &before)?;
+            let mut sides = [top; 2];
+            for (i, node) in (0..).zip(&mut sides) {
+                let part = i * half as usize..(i + 1) * half as usize;
+                let (to, from) = (c.slice(part.clone())?, b.slice(part)?);
+                *node = recorder.exec_after(add_one, &side, &args![to, from, half], &[top])?;
+            }
+            before = vec![recorder.exec_after(add_one, &all, &args![&a, &c, n], &sides)?];
+        }
+    }
+    let of_chains = bed.replay(&mut recorder.finish()?)?;
+    let kernels = 4 * DIAMONDS;
+    let back = bed.copy_back(a.view())?;
+    let expected = 3 * DIAMONDS * bed.rounds;
+    Ok(Counted {
+        what: format!("{DIAMONDS} diamonds over {n} words"),
+        kernels: kernels * bed.rounds,
+        lost: back.iter().filter(|element| **element != expected).count() as u64,
+        ns_per_kernel: of_chains * f64::from(CHAIN) / f64::from(kernels),
+    })
 }
 
 /// Every multiprocessor stores 128 bytes per thread last of all, so that stores queue up on their way,
