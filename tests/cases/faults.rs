@@ -12,11 +12,11 @@ use super::SOON;
 use super::kernels::module;
 
 /// From the launch to the end of the wait. On an H200 the desktop driver takes 41 or 85 ms from an
-/// exception of a multiprocessor to the notifier, and 20 ms more until it says what happened; MMU
-/// faults it tells at once.
+/// exception of a multiprocessor to the notifier, and 20 ms more until it says what happened; the first
+/// one after the driver was loaded took 155 ms in all. MMU faults it tells at once.
 fn at_once(device: &Device, kind: FaultKind) -> Duration {
     let late = device.info().driver == "nvidia" && kind != FaultKind::Mmu;
-    Duration::from_millis(if late { 150 } else { 100 })
+    Duration::from_millis(if late { 200 } else { 100 })
 }
 
 /// What a fault must be reported as.
