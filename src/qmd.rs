@@ -40,6 +40,7 @@ pub(crate) struct Fields {
     pub(crate) dependent: Dependent,
     pub(crate) release: Release,
     pub(crate) latch: Option<Latch>,
+    pub(crate) fork: Option<Fork>,
 }
 
 /// One constant bank's fields.
@@ -62,6 +63,20 @@ pub(crate) struct Dependent {
     pub(crate) enable: QmdField,
     pub(crate) action: QmdField,
     pub(crate) prefetch: QmdField,
+}
+
+/// The fields by which launches of a graph tell each other that they have ended: each tells two, and
+/// one that waits for several counts.
+///
+/// The hardware counts down in a field of its own, which it fills from the other one only where a
+/// descriptor is copied on its way to it. It counts in a copy: memory keeps the first value, so that
+/// a descriptor can be used again as it is.
+pub(crate) struct Fork {
+    told: [Dependent; 2],
+    counter: QmdField,
+    own_counter: QmdField,
+    /// What makes a descriptor one that runs nothing and tells others.
+    relay: (QmdField, u32),
 }
 
 /// The fields that signal when the launch has ended.
@@ -154,6 +169,8 @@ pub(crate) static V03: Fields = Fields {
         structure: v3::RELEASE0_STRUCTURE_SIZE,
     },
     latch: None,
+    // Where the pointer to a second one stands is not published.
+    fork: None,
 };
 
 /// Hopper.
@@ -242,6 +259,25 @@ pub(crate) static V04: Fields = Fields {
             (v4::LATCH_ACQUIRE_INVALIDATE_TEXTURE_DATA_CACHE, 1),
         ],
         waits_on: v4::WAIT_ON_LATCH_ID,
+    }),
+    fork: Some(Fork {
+        told: [
+            Dependent {
+                pointer: v4::DEPENDENT_QMD0_POINTER,
+                enable: v4::DEPENDENT_QMD_ENABLE(0),
+                action: v4::DEPENDENT_QMD_ACTION(0),
+                prefetch: v4::DEPENDENT_QMD_PREFETCH(0),
+            },
+            Dependent {
+                pointer: v4::DEPENDENT_QMD1_POINTER,
+                enable: v4::DEPENDENT_QMD_ENABLE(1),
+                action: v4::DEPENDENT_QMD_ACTION(1),
+                prefetch: v4::DEPENDENT_QMD_PREFETCH(1),
+            },
+        ],
+        counter: v4::DEPENDENCE_COUNTER,
+        own_counter: v4::HW_ONLY_DEPENDENCE_COUNTER,
+        relay: (v4::QMD_TYPE, v4::QMD_TYPE_GRID_NULL),
     }),
 };
 
@@ -404,6 +440,40 @@ impl Descriptor {
         for (field, value) in latch.after {
             self.set(*field, *value);
         }
+    }
+
+    /// Has the launch wait until `launches` others have told it that they have ended.
+    pub(crate) fn count(&mut self, launches: u32) {
+        let Some(fork) = &self.fields.fork else { unreachable!("only steps wait for several") };
+        self.set(fork.counter, launches);
+        self.set(fork.own_counter, launches);
+    }
+
+    /// Has the launch tell others when it has ended, membar included. One that waits for no other
+    /// starts at once, one that counts counts.
+    pub(crate) fn tell(&mut self, told: impl Iterator<Item = (GpuVa, bool)>) {
+        let Some(fork) = &self.fields.fork else { unreachable!("only steps tell several") };
+        for (field, value) in self.fields.chained {
+            self.set(*field, *value);
+        }
+        for (fields, (next, counts)) in fork.told.iter().zip(told) {
+            let action = match counts {
+                true => v3::DEPENDENT_QMD0_ACTION_QMD_DECREMENT_DEPENDENCE,
+                false => v3::DEPENDENT_QMD0_ACTION_QMD_SCHEDULE,
+            };
+            self.set(fields.pointer, (next.get() >> 8) as u32);
+            self.set(fields.action, action);
+            self.set(fields.prefetch, v3::DEPENDENT_QMD0_PREFETCH_TRUE);
+            self.set(fields.enable, v3::DEPENDENT_QMD0_ENABLE_TRUE);
+        }
+    }
+
+    /// Makes it one that runs nothing.
+    pub(crate) fn relay(&mut self) {
+        let Some((field, kind)) = self.fields.fork.as_ref().map(|fork| fork.relay) else {
+            unreachable!("only forks have relays")
+        };
+        self.set(field, kind);
     }
 
     /// Where the code begins.

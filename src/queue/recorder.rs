@@ -12,7 +12,7 @@ use super::chain::Group;
 use super::commands::{Commands, Keep, LaunchSlot, Link, Owner, Shape, Signal, Slot, Target};
 use super::copier::Copier;
 use super::encode::{self, Half, Operand, Sink};
-use super::graph::{Graph, Node};
+use super::graph::{self, Graph, Node};
 use super::launch::{DESCRIPTOR_BYTES, Prepared, bank_of, place_bank};
 use super::recording::{Instance, LinkedTo, Patch, RecordedLink, Recording, SlotState};
 use super::shape::{Place, ShapeUse, ShapeWords};
@@ -63,13 +63,25 @@ pub(super) struct Launched {
     kernel: Arc<KernelInner>,
     /// Where it enters its code when another launch starts it.
     waiting: Option<GpuVa>,
-    /// Where among the commands the host launches it; else the launch before does.
-    by_host: Option<usize>,
+    start: Start,
+    /// Launches that it starts, or that count it.
+    tells: Vec<usize>,
     /// Fields of the descriptor that slots fill.
     fields: Vec<(QmdField, u8, Operand)>,
     words: Patched,
     released: bool,
     early: bool,
+}
+
+/// How a launch of a recording is started.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Start {
+    /// By the host's command at this place.
+    Host(usize),
+    /// By this launch, ahead of its end.
+    Chained(usize),
+    /// By the last of so many launches that have ended.
+    Told(u32),
 }
 
 impl Recorder {
@@ -253,7 +265,8 @@ impl Recorder {
             early: prepared.shape.launch.early,
             descriptor: prepared.descriptor,
             bank,
-            by_host: None,
+            start: Start::Told(0),
+            tells: Vec::new(),
             fields: Vec::new(),
             words,
             released: false,
@@ -263,9 +276,9 @@ impl Recorder {
     /// Has a launch run after everything so far, or beside the others of its group.
     fn place(&mut self, mut launched: Launched) {
         if self.chained {
-            if let Some(entry) = launched.waiting {
-                launched.descriptor.enter(entry);
-            }
+            let last = self.launches.len() - 1;
+            launched.follow(last);
+            self.launches[last].tells.push(last + 1);
         } else {
             if self.launches.is_empty() {
                 let mut prologue = Vec::new();
@@ -280,7 +293,7 @@ impl Recorder {
             } else if self.group != Group::Goes {
                 encode::wait_for_engine(&mut self.sink());
             }
-            launched.by_host = Some(self.words.len());
+            launched.start = Start::Host(self.words.len());
             encode::launch(&mut self.sink(), 0);
         }
         self.launches.push(launched);
@@ -288,10 +301,21 @@ impl Recorder {
         self.group = self.group.goes_on();
     }
 
-    /// Lays out the launches of a graph that has come to its end: step by step, those of one step as a
-    /// group, and a launch alone in its step chained to the one before where that was alone too.
+    /// Lays out the launches of a graph that has come to its end.
     fn end_graph(&mut self) {
-        for mut step in self.graph.end() {
+        let nodes = self.graph.end();
+        let forks = |(launch, _): &(Launched, _)| launch.descriptor.fields().fork.is_some();
+        if nodes.first().is_some_and(forks) {
+            self.place_graph(nodes);
+        } else {
+            self.place_steps(graph::in_steps(nodes));
+        }
+    }
+
+    /// The launches of one step as a group, and a launch alone in its step chained to the one before
+    /// where that was alone too.
+    fn place_steps(&mut self, steps: Vec<Vec<Launched>>) {
+        for mut step in steps {
             let alone = step.len() == 1;
             if !alone {
                 self.group = Group::Begins;
@@ -305,6 +329,49 @@ impl Recorder {
         }
     }
 
+    /// Each launch started by those it waits for. The host launches those that wait for none.
+    fn place_graph(&mut self, nodes: Vec<(Launched, Vec<usize>)>) {
+        let (nodes, awaited): (Vec<_>, Vec<_>) = nodes.into_iter().unzip();
+        let told = graph::told(&awaited);
+        // The last launch of all may be chained to and signal, if all others end before it: so it lies
+        // behind the relays.
+        let (first, last, relays) =
+            (self.launches.len(), nodes.len() - 1, told.len() - nodes.len());
+        let place = |node: usize| match node {
+            node if node < last => first + node,
+            node if node == last => first + last + relays,
+            relay => first + relay - 1,
+        };
+        let one_begins = awaited.iter().filter(|before| before.is_empty()).count() == 1;
+        let one_ends = told[..last].iter().all(|told| !told.is_empty());
+        if !one_begins {
+            self.group = Group::Begins;
+            self.chained = false;
+        }
+        let mut all: Vec<Option<Launched>> = nodes.into_iter().map(Some).collect();
+        // Any descriptor will do for what runs nothing.
+        let pattern = all[0].as_ref().expect("a graph has a launch").relay();
+        all.extend((0..relays).map(|_| Some(pattern.relay())));
+        for node in (0..last).chain(last + 1..told.len()).chain([last]) {
+            let mut launch = all[node].take().expect("each is placed once");
+            launch.tells = told[node].iter().map(|next| place(*next)).collect();
+            match awaited.get(node).map(Vec::as_slice) {
+                Some([]) => self.place(launch),
+                // Nobody else hears of the end of the one before: it may start this one ahead of it.
+                Some([before]) if told[*before].len() == 1 => {
+                    launch.follow(place(*before));
+                    self.launches.push(launch);
+                }
+                awaited => {
+                    launch.start = Start::Told(awaited.map_or(1, |before| before.len() as u32));
+                    self.launches.push(launch);
+                }
+            }
+        }
+        self.group = Group::None;
+        self.chained = one_ends;
+    }
+
     fn sink(&mut self) -> Recorded<'_> {
         // The host goes on while kernels run, so none can be chained across this command.
         self.chained = false;
@@ -316,7 +383,8 @@ impl Recorder {
     /// them. A graph begins when everything before it has finished, and what comes after it waits
     /// for all of it.
     ///
-    /// The GPU gets a graph step by step: a launch is in the step after the last of those it waits
+    /// On Hopper launches start each other, and each begins when those that it waits for have ended.
+    /// Other GPUs get a graph step by step: a launch is in the step after the last of those it waits
     /// for, and the launches of one step may overlap.
     ///
     /// ```no_run
@@ -352,9 +420,9 @@ impl Recorder {
                 "the launches of a group wait for nothing in it: record a graph outside of groups",
             ));
         }
-        let step = self.graph.step_after(self.id, after)?;
+        let awaited = self.graph.awaited(self.id, after)?;
         let launched = self.prepare(Prepared::new(kernel, launch.into(), args)?)?;
-        Ok(self.graph.add(self.id, step, launched))
+        Ok(self.graph.add(self.id, awaited, launched))
     }
 
     /// Has the last launch release the queue's timeline, where its release can stand for the end of a
@@ -409,20 +477,28 @@ impl Recorder {
             let address = start.checked_add(place as u64 * 4);
             address.expect("the block does not wrap")
         };
-        for (i, (launch, place)) in self.launches.iter().zip(places).enumerate() {
+        for (launch, place) in self.launches.iter().zip(places) {
             let mut descriptor = launch.descriptor.clone();
             place_bank(&mut descriptor, address(*place), launch.bank.len());
-            match launch.by_host {
-                Some(command) => {
+            match launch.start {
+                Start::Host(command) => {
                     image[command + encode::LAUNCH_ADDRESS] = (address(*place).get() >> 8) as u32;
                 }
-                None => debug_assert!(i > 0, "the first launch is the host's"),
+                Start::Chained(before) => descriptor.wait_for(address(places[before])),
+                Start::Told(1) => {}
+                Start::Told(launches) => descriptor.count(launches),
             }
-            if launch.by_host.is_none() {
-                descriptor.wait_for(address(places[i - 1]));
-            }
-            if let Some(next) = self.launches.get(i + 1).filter(|next| next.by_host.is_none()) {
-                descriptor.start_next(address(*place), address(places[i + 1]), next.early);
+            let start_of = |next: usize| self.launches[next].start;
+            match launch.tells[..] {
+                [] => {}
+                [next] if matches!(start_of(next), Start::Chained(_)) => {
+                    let early = self.launches[next].early;
+                    descriptor.start_next(address(*place), address(places[next]), early);
+                }
+                ref told => descriptor.tell(told.iter().map(|next| {
+                    let counts = matches!(start_of(*next), Start::Told(2..));
+                    (address(places[*next]), counts)
+                })),
             }
             image[*place..*place + descriptor.words().len()].copy_from_slice(descriptor.words());
             let bank = place + DESCRIPTOR_BYTES as usize / 4;
@@ -435,6 +511,33 @@ impl Recorder {
 }
 
 impl Launched {
+    /// Has the launch be started by another, ahead of the end of that one.
+    fn follow(&mut self, before: usize) {
+        self.start = Start::Chained(before);
+        if let Some(entry) = self.waiting {
+            self.descriptor.enter(entry);
+        }
+    }
+
+    /// A launch that runs nothing.
+    fn relay(&self) -> Launched {
+        let mut descriptor = self.descriptor.clone();
+        descriptor.relay();
+        Launched {
+            descriptor,
+            bank: self.bank.clone(),
+            bytes: self.bytes,
+            kernel: self.kernel.clone(),
+            waiting: None,
+            start: Start::Told(1),
+            tells: Vec::new(),
+            fields: Vec::new(),
+            words: Patched { descriptor: Vec::new(), bank: Vec::new() },
+            released: false,
+            early: false,
+        }
+    }
+
     fn release(&mut self, timeline: Operand, value: Operand) {
         self.descriptor.release(timeline.value, value.value);
         self.released = true;
