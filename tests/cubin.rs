@@ -168,7 +168,10 @@ fn the_cuda_driver_says_the_same() {
     for (name, bytes) in cubins::all().iter().filter(|(name, _)| name.contains("sm_90")) {
         if NOT_ASKED.contains(&name.as_str()) {
             println!("{name}: no CUDA driver has been asked about it yet");
-            assert!(!checked.contains_key(name), "{name} has been asked about: take it off the list");
+            assert!(
+                !checked.contains_key(name),
+                "{name} has been asked about: take it off the list"
+            );
             continue;
         }
         let kernels = Cubin::parse(bytes).unwrap().kernels.len();
