@@ -226,6 +226,7 @@ impl Cuda {
             self.check("cuMemAlloc", (self.api.alloc)(&mut address, bytes as usize))?;
             self.check("cuMemsetD8", (self.api.clear)(address, 0, bytes as usize))?;
         }
+        self.wait_for_copies()?;
         Ok(address)
     }
 
@@ -269,7 +270,8 @@ impl Cuda {
     pub unsafe fn upload(&self, to: Address, bytes: &[u8]) -> Result<()> {
         // SAFETY: the caller's word.
         let result = unsafe { (self.api.upload)(to, bytes.as_ptr().cast(), bytes.len()) };
-        self.check("cuMemcpyHtoD", result)
+        self.check("cuMemcpyHtoD", result)?;
+        self.wait_for_copies()
     }
 
     /// Copies out of device memory, and waits.
@@ -288,7 +290,15 @@ impl Cuda {
     /// Both have as many bytes, and nothing uses them meanwhile.
     pub unsafe fn copy(&self, to: Address, from: Address, bytes: usize) -> Result<()> {
         // SAFETY: the caller's word.
-        self.check("cuMemcpy", unsafe { (self.api.copy)(to, from, bytes) })
+        self.check("cuMemcpy", unsafe { (self.api.copy)(to, from, bytes) })?;
+        self.wait_for_copies()
+    }
+
+    /// Waits for copies and clears outside our stream. The driver's calls return before device memory
+    /// has what came from pageable or device memory, and our stream does not wait for the default one.
+    fn wait_for_copies(&self) -> Result<()> {
+        // SAFETY: null is the default stream.
+        self.check("cuStreamSynchronize", unsafe { (self.api.synchronize)(null_mut()) })
     }
 
     /// The same, put into the stream.
