@@ -19,8 +19,9 @@ pub(super) fn dot(a: &[f32], b: &[f32]) -> f32 {
 
 /// Rows of a matrix that are multiplied side by side.
 pub(super) const LANES: usize = 32;
-/// So many products are summed in f32, and their sums in f64.
-const RUN: usize = 64;
+/// So many products are summed in f32, and their sums in f64. With 64 some keys and values of the cache
+/// round the other way.
+const RUN: usize = 8;
 
 /// The products of some rows, given column by column, with each of the vectors that `x` holds.
 pub(super) fn side_by_side(weights: &[[f32; LANES]], x: &[f32]) -> Vec<[f64; LANES]> {
