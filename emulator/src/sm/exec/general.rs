@@ -320,9 +320,10 @@ fn conversion(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
             let f = |x: u64| convert::from_integer(to, round, from.read(x >> shift));
             (d, source.map(f), is_wide(to))
         }
-        Op::ToInteger { d, b, from, to, round, flush, high, nan_to_zero } => {
+        Op::ToInteger { d, b, from, to, how, high } => {
             let source = float_source(w, b, from, high)?;
-            let f = |x| convert::to_integer(from, to, round, (flush, nan_to_zero), x);
+            let special = (how.flush, how.nan_to_zero);
+            let f = |x| convert::to_integer(from, to, how.round, special, x);
             (d, source.map(f), to.bits == 64)
         }
         Op::Refloat { d, b, from, to, round, flush, high } => {

@@ -5,8 +5,8 @@ use super::fault::Step;
 use super::lanes::{map3, row, set_both};
 use super::run::Flow;
 use super::warp::Warp;
+use crate::sm::meaning::float;
 use crate::sm::meaning::half::{self, pack, pick};
-use crate::sm::meaning::{Round, float};
 use crate::sm::op::*;
 
 /// A packed source with its choice of halves and its signs.
@@ -134,8 +134,8 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             });
             (d, out)
         }
-        Op::Pack { d, a, b, c, kind, round, relu, finite, merge } => {
-            let narrow = |x| narrow(kind, round, relu, finite, x);
+        Op::Pack { d, a, b, c, how, merge } => {
+            let narrow = |x| narrow(how, x);
             let (a, b, c) = (row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?);
             let out = std::array::from_fn(|lane| {
                 let low = narrow(w.regs[b][lane]);
@@ -153,7 +153,8 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
     Ok(Flow::Next)
 }
 
-fn narrow(kind: half::Kind, round: Round, relu: bool, finite: bool, x: u32) -> u16 {
+fn narrow(how: PackHalves, x: u32) -> u16 {
+    let PackHalves { kind, round, relu, finite } = how;
     let negative = x >> 31 == 1;
     let nan = f32::from_bits(x).is_nan();
     if relu && negative && !nan {

@@ -16,9 +16,10 @@ fn fragment<const N: usize>(w: &Warp, first: u16, count: usize) -> [Row; N] {
 
 /// The result, in the registers of an accumulator.
 pub(super) fn multiply(w: &Warp, op: &Op) -> [Row; 4] {
-    let Op::Sparse { a, b, c, shape, of, held, places, plus, .. } = *op else {
+    let Op::Sparse { on, of, held, places } = *op else {
         unreachable!("sorted by the caller");
     };
+    let Matrices { a, b, c, shape, plus, .. } = on;
     let bits = match of {
         SparseOf::Floats { element: tensor::Element::Tf32, .. } => 32,
         SparseOf::Floats { .. } => 16,

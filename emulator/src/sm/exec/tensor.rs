@@ -22,31 +22,34 @@ fn fragment(w: &Warp, first: u16, count: usize) -> &[Row] {
 #[inline(always)]
 pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flow> {
     match *op {
-        Op::Hmma { d, a, b, c, shape, element, how, single, plus } => {
+        Op::Hmma { on, element, how, single } => {
+            let Matrices { d, a, b, c, shape, plus } = on;
             let c = if w.mask(plus) == 0 { ZERO } else { c };
             let (fa, fb, fc) = (fragment(w, a, 4), fragment(w, b, 2), fragment(w, c, 4));
             let mut out = [[0; 32]; 4];
             floating::float((shape, element, how), single, (fa, fb, fc), &mut out);
             put(w, d, exec, &out[..if single { 4 } else { 2 }]);
         }
-        Op::Imma { d, a, b, c, shape, kinds, saturate, plus } => {
+        Op::Imma { on, kinds, saturate } => {
+            let Matrices { d, a, b, c, shape, plus } = on;
             let c = if w.mask(plus) == 0 { ZERO } else { c };
             let (fa, fb, fc) = (fragment(w, a, 4), fragment(w, b, 2), fragment(w, c, 4));
             let mut out = [[0; 32]; 4];
             tensor::integer(shape, kinds, saturate, fa, fb, fc, &mut out);
             put(w, d, exec, &out[..shape.m / 4]);
         }
-        Op::Bmma { d, a, b, c, shape, differ, plus } => {
+        Op::Bmma { on, differ } => {
+            let Matrices { d, a, b, c, shape, plus } = on;
             let c = if w.mask(plus) == 0 { ZERO } else { c };
             let (fa, fb, fc) = (fragment(w, a, 4), fragment(w, b, 2), fragment(w, c, 4));
             let mut out = [[0; 32]; 4];
             tensor::bits(shape, differ, fa, fb, fc, &mut out);
             put(w, d, exec, &out[..shape.m / 4]);
         }
-        Op::Sparse { d, of, .. } => {
+        Op::Sparse { on, of, .. } => {
             let out = sparse::multiply(w, op);
             let count = if matches!(of, SparseOf::Floats { single: false, .. }) { 2 } else { 4 };
-            put(w, d, exec, &out[..count]);
+            put(w, on.d, exec, &out[..count]);
         }
         Op::Stsm { s, at, count, transpose } => {
             for matrix in 0..u16::from(count) {
@@ -62,7 +65,8 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
                 }
             }
         }
-        Op::Dmma { d, a, b, c, shape, plus } => {
+        Op::Dmma { on } => {
+            let Matrices { d, a, b, c, shape, plus } = on;
             let c = if w.mask(plus) == 0 { ZERO } else { c };
             let double = |first: u16, n: usize| -> [u64; 32] {
                 let row = if first == ZERO { ZERO } else { first + 2 * n as u16 };

@@ -466,10 +466,8 @@ impl Lowering<'_> {
                     b,
                     from: source,
                     to: integer,
-                    round,
-                    flush,
+                    how: ToInteger { round, flush, nan_to_zero: self.bit(77) },
                     high: self.high(source),
-                    nan_to_zero: self.bit(77),
                 }
             }
             Kind::F2F => {
@@ -488,10 +486,12 @@ impl Lowering<'_> {
                 a: self.a(),
                 b: self.b(),
                 c: self.c(),
-                kind: if self.bit(76) { half::Kind::Bf16 } else { half::Kind::F16 },
-                round: if self.bit(79) { Round::Zero } else { Round::Nearest },
-                relu: self.bit(75),
-                finite: self.bit(77),
+                how: PackHalves {
+                    kind: if self.bit(76) { half::Kind::Bf16 } else { half::Kind::F16 },
+                    round: if self.bit(79) { Round::Zero } else { Round::Nearest },
+                    relu: self.bit(75),
+                    finite: self.bit(77),
+                },
                 merge: self.bit(78),
             },
             Kind::I2I => {

@@ -31,16 +31,18 @@ impl Lowering<'_> {
             _ => 4,
         };
         Some(Op::Sparse {
-            d: self.dst(rc),
-            a: self.reg(24, ra as u16),
-            b: self.reg(32, rb as u16),
-            c: self.reg(64, rc),
-            shape,
+            on: Matrices {
+                d: self.dst(rc),
+                a: self.reg(24, ra as u16),
+                b: self.reg(32, rb as u16),
+                c: self.reg(64, rc),
+                shape,
+                plus: self.inverted(87, 90, true),
+            },
             of,
             held: self.reg(40, 1),
             // Four-bit elements are kept in pairs.
             places: Places { bits: bits.max(8), selector },
-            plus: self.inverted(87, 90, true),
         })
     }
 

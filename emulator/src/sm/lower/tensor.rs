@@ -3,11 +3,23 @@
 use super::*;
 use crate::sm::Arch;
 use crate::sm::meaning::floating::Summation;
-use crate::sm::meaning::tensor::{Element, Shape, Small};
+use crate::sm::meaning::tensor::{Element, Shape, Small, registers};
 
 impl Lowering<'_> {
+    /// The registers of a product with elements of so many bits, and `accumulators` of sums.
+    fn matrices(&mut self, shape: Shape, bits: usize, accumulators: u16) -> Matrices {
+        let (a, b) = registers(shape, bits);
+        Matrices {
+            d: self.dst(accumulators),
+            a: self.reg(24, a as u16),
+            b: self.reg(32, b as u16),
+            c: self.reg(64, accumulators),
+            shape,
+            plus: self.inverted(87, 90, true),
+        }
+    }
+
     pub(super) fn tensor(&mut self, kind: Kind) -> Option<Op> {
-        let plus = self.inverted(87, 90, true);
         Some(match kind {
             Kind::Hmma => {
                 let element = match self.get(Field::new(83, 82)) {
@@ -33,14 +45,9 @@ impl Lowering<'_> {
                 }
                 let bits = if element == Element::Tf32 { 32 } else { 16 };
                 let shape = Shape { m: 16, k };
-                let (ra, rb) = crate::sm::meaning::tensor::registers(shape, bits);
                 let rc = if single { 4 } else { 2 };
                 Op::Hmma {
-                    d: self.dst(rc),
-                    a: self.reg(24, ra as u16),
-                    b: self.reg(32, rb as u16),
-                    c: self.reg(64, rc),
-                    shape,
+                    on: self.matrices(shape, bits, rc),
                     element,
                     how: match (self.from.arch, element) {
                         (Arch::Sm90, _) => Summation { group: 16, kept: 25 },
@@ -48,7 +55,6 @@ impl Lowering<'_> {
                         (Arch::Sm87, _) => Summation { group: 8, kept: 24 },
                     },
                     single,
-                    plus,
                 }
             }
             Kind::Imma => {
@@ -67,18 +73,8 @@ impl Lowering<'_> {
                 if (kinds.0.bits, kinds.1.bits) != (bits, bits) {
                     return None;
                 }
-                let (ra, rb) = crate::sm::meaning::tensor::registers(shape, bits);
                 let rc = (shape.m / 4) as u16;
-                Op::Imma {
-                    d: self.dst(rc),
-                    a: self.reg(24, ra as u16),
-                    b: self.reg(32, rb as u16),
-                    c: self.reg(64, rc),
-                    shape,
-                    kinds,
-                    saturate: self.bit(82),
-                    plus,
-                }
+                Op::Imma { on: self.matrices(shape, bits, rc), kinds, saturate: self.bit(82) }
             }
             Kind::Bmma => {
                 let shape = match self.get(Field::new(76, 75)) {
@@ -86,17 +82,8 @@ impl Lowering<'_> {
                     1 => Shape { m: 16, k: 128 },
                     _ => Shape { m: 16, k: 256 },
                 };
-                let (ra, rb) = crate::sm::meaning::tensor::registers(shape, 1);
                 let rc = (shape.m / 4) as u16;
-                Op::Bmma {
-                    d: self.dst(rc),
-                    a: self.reg(24, ra as u16),
-                    b: self.reg(32, rb as u16),
-                    c: self.reg(64, rc),
-                    shape,
-                    differ: !self.bit(78),
-                    plus,
-                }
+                Op::Bmma { on: self.matrices(shape, 1, rc), differ: !self.bit(78) }
             }
             Kind::Dmma => {
                 let code = self.get(Field::new(77, 76));
@@ -106,15 +93,7 @@ impl Lowering<'_> {
                 }
                 let shape = [(8, 4), (16, 4), (16, 8), (16, 16)][code as usize];
                 let shape = Shape { m: shape.0, k: shape.1 };
-                let (ra, rb) = crate::sm::meaning::tensor::registers(shape, 64);
-                Op::Dmma {
-                    d: self.dst(shape.m as u16 / 2),
-                    a: self.reg(24, ra as u16),
-                    b: self.reg(32, rb as u16),
-                    c: self.reg(64, shape.m as u16 / 2),
-                    shape,
-                    plus,
-                }
+                Op::Dmma { on: self.matrices(shape, 64, shape.m as u16 / 2) }
             }
             Kind::Movm => Op::Movm { d: self.dst(1), a: self.reg(24, 1) },
             _ => return None,

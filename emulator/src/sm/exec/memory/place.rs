@@ -1,0 +1,195 @@
+//! Where the access of one lane goes, and the bytes there.
+
+use crate::sm::exec::block::Shared;
+use crate::sm::exec::fault::{FaultKind, Step, lane_trap};
+use crate::sm::exec::global::Span;
+use crate::sm::exec::warp::Warp;
+use crate::sm::op::{Space, Width};
+
+/// One past the local addresses.
+const LOCAL_END: u64 = 1 << 24;
+/// The size of the shared and local windows in generic addresses.
+const WINDOW: u64 = 1 << 24;
+
+/// The span that holds an access of one lane.
+#[inline(always)]
+pub(super) fn span<'m>(
+    e: &mut Shared<'_, 'm>,
+    address: u64,
+    bytes: u32,
+    lane: usize,
+) -> Step<Span<'m>> {
+    for known in &e.spans {
+        if known.holds(address, bytes.into()) {
+            return Ok(*known);
+        }
+    }
+    find_span(e, address, bytes, lane)
+}
+
+#[cold]
+fn find_span<'m>(e: &mut Shared<'_, 'm>, address: u64, bytes: u32, lane: usize) -> Step<Span<'m>> {
+    match e.memory.span(address) {
+        Ok(found) if found.holds(address, bytes.into()) => {
+            e.spans[e.oldest] = found;
+            e.oldest = (e.oldest + 1) % e.spans.len();
+            Ok(found)
+        }
+        _ => lane_trap(FaultKind::Unmapped, lane, address),
+    }
+}
+
+/// How wide an access is and which memory it means.
+#[derive(Clone, Copy)]
+pub(super) struct Access {
+    pub(super) width: Width,
+    pub(super) space: Space,
+}
+
+/// Where one lane's access goes once the address is known.
+pub(super) enum Place<'m> {
+    Global(Span<'m>, u64),
+    /// An offset into the block's shared memory.
+    Shared(usize),
+    /// An offset into the warp's local memory.
+    Local(usize),
+}
+
+/// Finds the place of an access of one lane.
+#[inline]
+pub(super) fn place<'m>(
+    w: &mut Warp,
+    e: &mut Shared<'_, 'm>,
+    lane: usize,
+    address: u64,
+    access: Access,
+) -> Step<Place<'m>> {
+    let bytes = access.width.bytes();
+    if address % u64::from(bytes) != 0 {
+        return lane_trap(FaultKind::Misaligned { bytes }, lane, address);
+    }
+    match access.space {
+        Space::Shared => shared_offset(e, lane, address, bytes).map(Place::Shared),
+        Space::Local => local_offset(w, e, lane, address, bytes).map(Place::Local),
+        Space::Global => {
+            let span = span(e, address, bytes, lane)?;
+            Ok(Place::Global(span, address - span.base()))
+        }
+        Space::Generic => {
+            if let Some(offset) = inside_window(e.launch.shared_window, address) {
+                shared_offset(e, lane, offset, bytes).map(Place::Shared)
+            } else if let Some(offset) = inside_window(e.launch.local_window, address) {
+                local_offset(w, e, lane, offset, bytes).map(Place::Local)
+            } else {
+                let span = span(e, address, bytes, lane)?;
+                Ok(Place::Global(span, address - span.base()))
+            }
+        }
+    }
+}
+
+/// The offset of a generic address in a window that is set.
+#[inline]
+pub(crate) fn inside_window(window: u64, address: u64) -> Option<u64> {
+    let offset = address.wrapping_sub(window);
+    (window != 0 && offset < WINDOW).then_some(offset)
+}
+
+#[inline(always)]
+pub(super) fn shared_offset(e: &Shared, lane: usize, address: u64, bytes: u32) -> Step<usize> {
+    let size = e.bytes.len() as u64;
+    match address < size && u64::from(bytes) <= size - address {
+        true => Ok(address as usize),
+        false => lane_trap(FaultKind::Shared { size: size as u32 }, lane, address),
+    }
+}
+
+#[inline]
+fn local_offset(w: &mut Warp, e: &Shared, lane: usize, address: u64, bytes: u32) -> Step<usize> {
+    let (low, high) = (u64::from(e.launch.local_low), u64::from(e.launch.local_high));
+    let end = address + u64::from(bytes);
+    let within = if end <= low {
+        address
+    } else if address >= LOCAL_END.saturating_sub(high) && end <= LOCAL_END {
+        low + address - LOCAL_END.saturating_sub(high)
+    } else {
+        return lane_trap(FaultKind::Local, lane, address);
+    };
+    let size = (low + high) as usize;
+    if w.local.is_empty() {
+        w.local = vec![0; size * 32];
+    }
+    Ok(lane * size + within as usize)
+}
+
+/// Up to four words at a place, extended to whole words.
+#[inline]
+pub(super) fn read(w: &Warp, e: &Shared, place: &Place, width: Width) -> [u32; 4] {
+    let mut bytes = [0u8; 16];
+    let count = width.bytes() as usize;
+    match *place {
+        Place::Global(span, offset) => {
+            let double = |at| span.load64(offset + at).to_le_bytes();
+            match count {
+                1 => bytes[0] = span.load8(offset),
+                2 => bytes[..2].copy_from_slice(&span.load16(offset).to_le_bytes()),
+                4 => bytes[..4].copy_from_slice(&span.load32(offset).to_le_bytes()),
+                8 => bytes[..8].copy_from_slice(&double(0)),
+                _ => {
+                    bytes[..8].copy_from_slice(&double(0));
+                    bytes[8..].copy_from_slice(&double(8));
+                }
+            }
+        }
+        Place::Shared(at) => bytes[..count].copy_from_slice(&e.bytes[at..at + count]),
+        Place::Local(at) => bytes[..count].copy_from_slice(&w.local[at..at + count]),
+    }
+    let mut words = [0; 4];
+    for (word, chunk) in words.iter_mut().zip(bytes.chunks_exact(4)) {
+        *word = u32::from_le_bytes([chunk[0], chunk[1], chunk[2], chunk[3]]);
+    }
+    match width {
+        Width::S8 => words[0] = words[0] as i8 as u32,
+        Width::S16 => words[0] = words[0] as i16 as u32,
+        _ => {}
+    }
+    words
+}
+
+/// Puts up to four words at a place.
+#[inline]
+pub(super) fn store(
+    w: &mut Warp,
+    e: &mut Shared,
+    place: Place,
+    width: Width,
+    words: [u32; 4],
+    lane: usize,
+) -> Step<()> {
+    let count = width.bytes() as usize;
+    let mut bytes = [0u8; 16];
+    for (chunk, word) in bytes.chunks_exact_mut(4).zip(words) {
+        chunk.copy_from_slice(&word.to_le_bytes());
+    }
+    match place {
+        Place::Global(span, offset) => {
+            if !span.writable() {
+                return lane_trap(FaultKind::ReadOnly, lane, span.base() + offset);
+            }
+            let double = |at: usize| u64::from(words[at]) | u64::from(words[at + 1]) << 32;
+            match count {
+                1 => span.store8(offset, words[0] as u8),
+                2 => span.store16(offset, words[0] as u16),
+                4 => span.store32(offset, words[0]),
+                8 => span.store64(offset, double(0)),
+                _ => {
+                    span.store64(offset, double(0));
+                    span.store64(offset + 8, double(2));
+                }
+            }
+        }
+        Place::Shared(at) => e.bytes[at..at + count].copy_from_slice(&bytes[..count]),
+        Place::Local(at) => w.local[at..at + count].copy_from_slice(&bytes[..count]),
+    }
+    Ok(())
+}
