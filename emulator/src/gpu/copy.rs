@@ -1,9 +1,12 @@
-//! The copy engine, AMPERE_DMA_COPY_B: lines of bytes from one address to another, then a
-//! semaphore.
+//! The copy engine: lines of bytes from one address to another, then a semaphore.
+//!
+//! AMPERE_DMA_COPY_B and HOPPER_DMA_COPY_A: what is modelled of the second is what it has of the first, but
+//! for the width of addresses.
 
 use std::sync::LazyLock;
 
 use hw_defs::c7b5::*;
+use hw_defs::c8b5::{self, HOPPER_DMA_COPY_A};
 
 use super::channel::{Bus, Work};
 use super::fault::Fault;
@@ -15,13 +18,6 @@ use super::stores::{Agent, Reach, Stores};
 /// The engine as one channel sees it.
 pub(super) struct Copy {
     registers: Registers,
-}
-
-impl Default for Copy {
-    fn default() -> Copy {
-        static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(AMPERE_DMA_COPY_B));
-        Copy { registers: Registers::new(&TABLE) }
-    }
 }
 
 /// One LAUNCH_DMA: everything it needs, taken from the registers when it was sent.
@@ -48,6 +44,18 @@ struct Transfer {
 }
 
 impl Copy {
+    /// The engine of a class; none if the class is no copy class.
+    pub(super) fn of_class(class: u32) -> Option<Copy> {
+        static AMPERE: LazyLock<Table> = LazyLock::new(|| Table::new(AMPERE_DMA_COPY_B));
+        static HOPPER: LazyLock<Table> = LazyLock::new(|| Table::new(HOPPER_DMA_COPY_A));
+        let table = match class {
+            AMPERE_DMA_COPY_B => &*AMPERE,
+            HOPPER_DMA_COPY_A => &*HOPPER,
+            _ => return None,
+        };
+        Some(Copy { registers: Registers::new(table) })
+    }
+
     /// Takes a word; what the engine has to do because of it.
     pub(super) fn method(&mut self, offset: u32, data: u32) -> Result<Option<Work>, Fault> {
         offsets!(c7b5: LAUNCH_DMA, SET_RENDER_ENABLE_C, SET_MONITORED_FENCE_TYPE,
@@ -94,6 +102,7 @@ impl Copy {
             (LAUNCH_DMA_SRC_TYPE, LAUNCH_DMA_SRC_TYPE_VIRTUAL),
             (LAUNCH_DMA_DST_TYPE, LAUNCH_DMA_DST_TYPE_VIRTUAL),
             (LAUNCH_DMA_VPRMODE, LAUNCH_DMA_VPRMODE_VPR_NONE),
+            (c8b5::LAUNCH_DMA_COPY_TYPE, c8b5::LAUNCH_DMA_COPY_TYPE_DEFAULT),
         ] {
             let value = field.get(data);
             if value != expected {

@@ -1,9 +1,10 @@
 //! The methods of the host engine, AMPERE_CHANNEL_GPFIFO_B: semaphores, barriers, interrupts.
 
-use hw_defs::{c7b5, c76f, class};
+use hw_defs::{c76f, class};
 
 use super::channel::{Advance, Bus, COMPUTE_SUBCHANNEL, COPY_SUBCHANNEL, Channel};
 use super::compute::Compute;
+use super::copy::Copy;
 use super::fault::Fault;
 use super::registers::offsets;
 use super::semaphore::{Acquire, Condition, Op, Reduction, Release, Size};
@@ -78,10 +79,10 @@ impl Channel {
                  class before"
             )));
         }
-        let compute = Compute::of_class(id);
-        let expected = match id {
-            _ if compute.is_some() => COMPUTE_SUBCHANNEL,
-            c7b5::AMPERE_DMA_COPY_B => COPY_SUBCHANNEL,
+        let (compute, copy) = (Compute::of_class(id), Copy::of_class(id));
+        let expected = match (&compute, &copy) {
+            (Some(_), _) => COMPUTE_SUBCHANNEL,
+            (_, Some(_)) => COPY_SUBCHANNEL,
             _ => {
                 return Err(Fault::engine(format!(
                     "SET_OBJECT of {id:#x} ({name}): this software Orin has no such engine"
@@ -94,13 +95,11 @@ impl Channel {
                  belongs on {expected}"
             )));
         }
-        match compute {
-            Some(compute) => {
-                self.compute.get_or_insert_with(|| Box::new(compute));
-            }
-            None => {
-                self.copy.get_or_insert_with(Default::default);
-            }
+        if let Some(compute) = compute {
+            self.compute.get_or_insert_with(|| Box::new(compute));
+        }
+        if let Some(copy) = copy {
+            self.copy.get_or_insert_with(|| Box::new(copy));
         }
         Ok(())
     }

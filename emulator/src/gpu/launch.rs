@@ -1,6 +1,7 @@
 //! The scheduler of launches: which grids run, which wait for others, and what happens when one ends.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::VecDeque;
+use std::collections::btree_map::{BTreeMap, Entry};
 
 use super::channel::Bus;
 use super::compute::Setup;
@@ -96,17 +97,28 @@ impl Launches {
             self.prefetched.insert(va, raw);
             return Ok(());
         }
-        let waiting = self.waiting.entry(va).or_insert_with(|| Waiting {
-            left: raw.dependence_counter(),
-            scheduled: false,
-            must_be_scheduled: raw.requires_scheduling(),
-        });
+        let waiting = match self.waiting.entry(va) {
+            Entry::Occupied(known) => known.into_mut(),
+            Entry::Vacant(new) => {
+                if let Some(what) = raw.untried(action) {
+                    bus.notice(format!("the QMD at {va:#x}: nobody has tried {what}"));
+                }
+                new.insert(Waiting {
+                    left: raw.dependence_counter(),
+                    scheduled: false,
+                    must_be_scheduled: raw.requires_scheduling(),
+                })
+            }
+        };
         match action {
             Action::Increment => waiting.left += 1,
             Action::Decrement => {
                 let left = waiting.left.checked_sub(1);
                 waiting.left = left.ok_or_else(|| {
-                    raw.fault("its DEPENDENCE_COUNTER was decremented below zero")
+                    raw.fault(
+                        "SKEDCHECK36_DEPENDENCE_COUNTER_UNDERFLOW: its HW_ONLY_DEPENDENCE_COUNTER was \
+                         decremented below zero",
+                    )
                 })?;
             }
             _ => waiting.scheduled = true,

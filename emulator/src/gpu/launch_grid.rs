@@ -171,10 +171,16 @@ impl Grid {
 
     /// What this launch waits for has ended.
     pub(super) fn open_latch(&mut self, bus: &mut Bus) {
-        if std::mem::take(&mut self.waits) && self.descriptor.latch_invalidates_data {
-            if let Some(visibility) = &mut bus.visibility {
-                visibility.invalidate_data();
-            }
+        if !std::mem::take(&mut self.waits) {
+            return;
+        }
+        if let Some(visibility) =
+            bus.visibility.as_mut().filter(|_| self.descriptor.latch_invalidates_data)
+        {
+            visibility.invalidate_data();
+        }
+        if let (Some(races), Some(id)) = (&mut bus.races, self.race) {
+            races.waited(id);
         }
     }
 

@@ -4,10 +4,11 @@ use std::fmt::Display;
 
 use hw_defs::qmd::QmdField;
 use hw_defs::qmd::v03_00::*;
+use hw_defs::qmd::v04_00::{QMD_TYPE_GRID_CTA, QMD_TYPE_GRID_NULL};
 
 use super::channel::Bus;
 use super::fault::Fault;
-use super::qmd_version::{Early, Limits, Version};
+use super::qmd_version::{Counter, Early, Limits, Version};
 use super::semaphore::{Op, Reduction, Release, Size};
 
 /// Bytes of shared memory that the system has for itself in every block.
@@ -25,6 +26,7 @@ const REGISTER_FILE: u32 = 65536;
 pub(super) struct Descriptor {
     pub(super) va: u64,
     pub(super) limits: &'static Limits,
+    /// In blocks; of a descriptor that runs nothing, none.
     pub(super) grid: [u32; 3],
     pub(super) block: [u32; 3],
     pub(super) entry: u64,
@@ -146,9 +148,28 @@ impl Raw {
         self.get(field) != 0
     }
 
-    /// How many predecessors must decrement it.
+    /// How many predecessors must decrement it. Memory keeps the number: who counts does so in a copy.
     pub(super) fn dependence_counter(&self) -> u32 {
-        self.get(self.version.dependence_counter)
+        self.get(self.version.counter.own)
+    }
+
+    /// What nobody has tried on silicon of that which the scheduler is told about it.
+    pub(super) fn untried(&self, action: Action) -> Option<String> {
+        let Counter { first, own, tried } = self.version.counter;
+        let counts = matches!(action, Action::Decrement | Action::Increment);
+        let values = [first, own].map(|field| self.get(field));
+        match values {
+            _ if counts && !tried => Some("to count dependences on this GPU".to_owned()),
+            // That ends in the exception.
+            [_, 0] if action == Action::Decrement => None,
+            [first_is, own_is] if first_is != own_is => {
+                Some(format!("{own} {own_is:#x} beside {first} {first_is:#x}"))
+            }
+            [counter, _] if counter != 0 && action == Action::CopyAndSchedule => {
+                Some(format!("to copy a descriptor whose {first} is {counter:#x}"))
+            }
+            _ => None,
+        }
     }
 
     /// Whether it must be scheduled even when its counter is down.
@@ -200,6 +221,7 @@ impl Raw {
             }
         }
         self.expect(version.sass, limits.sass.0, limits.sass.1)?;
+        let runs = self.runs()?;
         let [width, height, depth] = version.grid;
         let grid = [
             self.at_most(width, (1, i32::MAX as u32), "blocks of a grid")?,
@@ -246,7 +268,7 @@ impl Raw {
             .min(most_shared / shared);
         let hidden = if limits.sees_reserved { 0 } else { RESERVED_SHARED };
         let in_order = self.is_set(version.in_order);
-        Ok(Descriptor {
+        let descriptor = Descriptor {
             va: self.va,
             limits,
             grid,
@@ -276,6 +298,39 @@ impl Raw {
                 .early
                 .as_ref()
                 .is_some_and(|early| self.is_set(early.invalidate_data)),
+        };
+        if runs { Ok(descriptor) } else { self.relay(descriptor) }
+    }
+
+    /// Whether the descriptor is of something that runs.
+    fn runs(&self) -> Result<bool, Fault> {
+        let Some(kind) = self.version.kind else { return Ok(true) };
+        match self.get(kind) {
+            QMD_TYPE_GRID_CTA => Ok(true),
+            QMD_TYPE_GRID_NULL => Ok(false),
+            _ => Err(self.refuse(
+                kind,
+                "this software Orin runs plain grids, GRID_CTA, and what runs nothing, GRID_NULL; neither queues \
+                 nor clusters",
+            )),
+        }
+    }
+
+    /// A descriptor that runs nothing. It has been seen to tell its dependents, and nothing else was tried.
+    fn relay(&self, of_launch: Descriptor) -> Result<Descriptor, Fault> {
+        let Descriptor { releases, arrives_at, waits_on, .. } = &of_launch;
+        if !releases.is_empty() || arrives_at.is_some() || waits_on.is_some() {
+            let why = "nobody has tried releases and latches of what runs nothing";
+            return Err(self.fault(why));
+        }
+        Ok(Descriptor {
+            grid: [0; 3],
+            membar: Membar::None,
+            invalidates_code: false,
+            invalidates_data: false,
+            invalidates_constants: false,
+            tells: Tells::Last,
+            ..of_launch
         })
     }
 

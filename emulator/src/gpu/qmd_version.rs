@@ -13,7 +13,9 @@ pub(super) struct Version {
     pub(super) reads: &'static str,
     pub(super) limits: Limits,
     pub(super) sass: QmdField,
-    pub(super) dependence_counter: QmdField,
+    /// What it is a descriptor of, where it says so.
+    pub(super) kind: Option<QmdField>,
+    pub(super) counter: Counter,
     pub(super) require_scheduling: QmdField,
     pub(super) grid: [QmdField; 3],
     pub(super) block: [QmdField; 3],
@@ -59,6 +61,17 @@ pub(super) struct Limits {
     pub(super) entry_align: u64,
     /// Whether the system's part of shared memory lies at its beginning, where blocks see it.
     pub(super) sees_reserved: bool,
+}
+
+/// The fields of a launch that waits for several others.
+pub(super) struct Counter {
+    /// What the other is filled from where a descriptor is copied on its way to the scheduler, by its name.
+    pub(super) first: QmdField,
+    /// What it counts in.
+    pub(super) own: QmdField,
+    /// Whether anybody has tried it on such a GPU. Where nobody has, the rules of the one where somebody
+    /// has are taken for its own.
+    pub(super) tried: bool,
 }
 
 /// The fields that let a launch start before the one before it has ended, and wait for it.
@@ -131,7 +144,12 @@ pub(super) static V03: Version = Version {
         sees_reserved: false,
     },
     sass: v3::SASS_VERSION,
-    dependence_counter: v3::DEPENDENCE_COUNTER,
+    kind: None,
+    counter: Counter {
+        first: v3::DEPENDENCE_COUNTER,
+        own: v3::HW_ONLY_DEPENDENCE_COUNTER,
+        tried: false,
+    },
     require_scheduling: v3::REQUIRE_SCHEDULING_PCAS,
     grid: [v3::CTA_RASTER_WIDTH, v3::CTA_RASTER_HEIGHT, v3::CTA_RASTER_DEPTH],
     block: [v3::CTA_THREAD_DIMENSION0, v3::CTA_THREAD_DIMENSION1, v3::CTA_THREAD_DIMENSION2],
@@ -221,7 +239,6 @@ pub(super) static V03: Version = Version {
             v3::HW_ONLY_SPAN_LIST_HEAD_INDEX,
             v3::HW_ONLY_SPAN_LIST_HEAD_INDEX_VALID,
             v3::HW_ONLY_SKED_NEXT_QMD_POINTER,
-            v3::HW_ONLY_DEPENDENCE_COUNTER,
         ],
         0,
         PLAIN,
@@ -249,7 +266,12 @@ pub(super) static V04: Version = Version {
         sees_reserved: true,
     },
     sass: v4::SASS_VERSION,
-    dependence_counter: v4::DEPENDENCE_COUNTER,
+    kind: Some(v4::QMD_TYPE),
+    counter: Counter {
+        first: v4::DEPENDENCE_COUNTER,
+        own: v4::HW_ONLY_DEPENDENCE_COUNTER,
+        tried: true,
+    },
     require_scheduling: v4::REQUIRE_SCHEDULING_PCAS,
     grid: [v4::GRID_WIDTH, v4::GRID_HEIGHT, v4::GRID_DEPTH],
     block: [v4::CTA_THREAD_DIMENSION0, v4::CTA_THREAD_DIMENSION1, v4::CTA_THREAD_DIMENSION2],
@@ -320,11 +342,6 @@ pub(super) static V04: Version = Version {
     },
     fixed: &[
         (
-            &[v4::QMD_TYPE],
-            v4::QMD_TYPE_GRID_CTA,
-            "this software Orin runs plain grids, GRID_CTA, and neither queues nor clusters",
-        ),
-        (
             &[
                 v4::OUTER_PUT,
                 v4::OUTER_OVERFLOW,
@@ -350,12 +367,21 @@ pub(super) static V04: Version = Version {
                 v4::HW_ONLY_SPAN_LIST_HEAD_INDEX,
                 v4::HW_ONLY_SPAN_LIST_HEAD_INDEX_VALID,
                 v4::HW_ONLY_SKED_NEXT_QMD_POINTER,
-                v4::HW_ONLY_DEPENDENCE_COUNTER,
             ],
             0,
             PLAIN,
         ),
-        (&[v4::TPC_DISABLE_MASK_VALID], 0, UNKNOWN),
+        (
+            &[
+                v4::TPC_DISABLE_MASK_VALID,
+                v4::CGA_CTA_DISTRIBUTION_MODE,
+                v4::GPU_CGA_WIDTH,
+                v4::GPU_CGA_HEIGHT,
+                v4::GPU_CGA_DEPTH,
+            ],
+            0,
+            UNKNOWN,
+        ),
     ],
     outlives_release: false,
     early: Some(Early {

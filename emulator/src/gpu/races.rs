@@ -138,6 +138,14 @@ impl Races {
         id
     }
 
+    /// What a grid waited for has ended: it comes after every grid that no longer runs.
+    pub(super) fn waited(&mut self, grid: GridId) {
+        let running: BTreeSet<GridId> = self.grids.keys().copied().collect();
+        if let Some(grid) = self.grids.get_mut(&grid) {
+            grid.beside.retain(|other| running.contains(other));
+        }
+    }
+
     /// A grid has ended.
     pub(super) fn end(&mut self, grid: GridId) {
         self.grids.remove(&grid);

@@ -1,4 +1,4 @@
-//! What launches do to each other, and what the host does to their counters.
+//! What launches do to each other's descriptors.
 
 use hw_defs::qmd::v03_00::*;
 
@@ -9,7 +9,6 @@ use c7c0::*;
 
 const SCHEDULE: u32 = DEPENDENT_QMD0_ACTION_QMD_SCHEDULE;
 const COPY: u32 = DEPENDENT_QMD0_ACTION_QMD_INVALIDATE_COPY_SCHEDULE;
-const DECREMENT: u32 = DEPENDENT_QMD0_ACTION_QMD_DECREMENT_DEPENDENCE;
 
 /// Two loggers, the first of which does something to the second.
 fn pair(action: u32) -> (Stage, [u64; 2]) {
@@ -18,37 +17,6 @@ fn pair(action: u32) -> (Stage, [u64; 2]) {
     let [first, second] = [0, 1].map(|tag| stage.logger(entry, tag));
     stage.follow(first, second, action);
     (stage, [first, second])
-}
-
-#[test]
-fn the_host_counts_a_counter_down() {
-    let (mut stage, [first, second]) = pair(DECREMENT);
-    stage.patch(second, DEPENDENCE_COUNTER, 2);
-    let decrement = pcas_with(second, SEND_SIGNALING_PCAS2_B_PCAS_ACTION_DECREMENT_DEPENDENCE);
-    stage.bench.execute(&[pcas(first)]);
-    assert_eq!(stage.log(), [0]);
-    stage.bench.execute(&[decrement]);
-    assert_eq!(stage.log(), [0, 1]);
-}
-
-#[test]
-fn the_host_counts_a_counter_up() {
-    let (mut stage, [first, second]) = pair(DECREMENT);
-    let increment = pcas_with(second, SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INCREMENT_DEPENDENCE);
-    stage.patch(second, REQUIRE_SCHEDULING_PCAS, 1);
-    stage.bench.execute(&[increment, pcas(second)]);
-    assert_eq!(stage.log(), []);
-    stage.bench.execute(&[pcas(first)]);
-    assert_eq!(stage.log(), [0, 1]);
-}
-
-#[test]
-fn an_invalidate_forgets_a_counter() {
-    let (mut stage, [first, second]) = pair(DECREMENT);
-    stage.patch(second, DEPENDENCE_COUNTER, 2);
-    let forget = pcas_with(second, SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INVALIDATE);
-    stage.bench.execute(&[pcas(first), wfi(), forget, pcas(first)]);
-    assert_eq!(stage.log(), [0, 0], "one of two, twice");
 }
 
 /// Another tag for a launch whose descriptor somebody has fetched ahead.

@@ -89,13 +89,13 @@ fn a_descriptor_of_version_4_out_of_order_is_a_fault_that_names_the_field() {
         (SASS_VERSION, 0x87, "SASS_VERSION is 0x87: this GPU runs sm_90"),
         (QMD_TYPE, QMD_TYPE_QUEUE, "QMD_TYPE is 0x0"),
         (QMD_TYPE, QMD_TYPE_GRID_GPC_CGA, "QMD_TYPE is 0x3"),
+        (GPU_CGA_WIDTH, 1, "GPU_CGA_WIDTH is 0x1: not modelled"),
         (TPC_DISABLE_MASK_VALID, 1, "TPC_DISABLE_MASK_VALID is 0x1: not modelled"),
         (MAX_SM_CONFIG_SHARED_MEM_SIZE, 59, "232 KiB is none of the carve-outs"),
         (CWD_MEMBAR_TYPE, 2, "CWD_MEMBAR_TYPE"),
         (CONSTANT_BUFFER_VALID(5), 1, "CONSTANT_BUFFER_SIZE_SHIFTED4(5)"),
         (GRID_HEIGHT, 0, "GRID_HEIGHT"),
         (REGISTER_COUNT, 0, "REGISTER_COUNT"),
-        (HW_ONLY_DEPENDENCE_COUNTER, 1, "HW_ONLY_DEPENDENCE_COUNTER"),
         (RELEASE_RESERVED_INFO(1), 1, "reserved bits"),
     ];
     for (field, value, part) in cases {
@@ -134,6 +134,7 @@ fn a_launch_may_start_two_others() {
             stage.patch(first, field, value);
         }
         stage.patch(last, DEPENDENCE_COUNTER, 2);
+        stage.patch(last, HW_ONLY_DEPENDENCE_COUNTER, 2);
         for side in [left, right] {
             stage.follow(side, last, DEPENDENT_QMD_ACTION_QMD_DECREMENT_DEPENDENCE);
             stage.patch(side, DEPENDENT_QMD_PREFETCH(0), 0);

@@ -152,51 +152,6 @@ fn a_chain_runs_in_order() {
 }
 
 #[test]
-fn a_counter_waits_for_all_predecessors() {
-    let decrement = DEPENDENT_QMD0_ACTION_QMD_DECREMENT_DEPENDENCE;
-    let mut orders = BTreeSet::new();
-    for seed in 0..60 {
-        let mut stage = Stage::ready(&[0]);
-        stage.bench.gpu.shake(seed);
-        let entry = stage.load(WORD, "log_order");
-        let [left, right, join] = [0, 1, 2].map(|tag| stage.logger(entry, tag));
-        stage.follow(left, join, decrement);
-        stage.follow(right, join, decrement);
-        stage.patch(join, DEPENDENCE_COUNTER, 2);
-        let require = seed % 2 == 0;
-        let mut parts = vec![pcas(left), pcas(right)];
-        if require {
-            stage.patch(join, REQUIRE_SCHEDULING_PCAS, 1);
-            parts.push(pcas(join));
-        }
-        stage.bench.execute(&parts);
-        assert_eq!(stage.log()[2..], [2]);
-        orders.insert(stage.log());
-    }
-    assert_eq!(orders.len(), 2, "the two sides are independent");
-}
-
-#[test]
-fn a_counter_that_does_not_come_down_holds_its_launch() {
-    let mut stage = Stage::ready(&[0]);
-    let entry = stage.load(WORD, "log_order");
-    let [first, join] = [0, 1].map(|tag| stage.logger(entry, tag));
-    stage.follow(first, join, DEPENDENT_QMD0_ACTION_QMD_DECREMENT_DEPENDENCE);
-    stage.patch(join, DEPENDENCE_COUNTER, 2);
-    stage.bench.submit(&[pcas(join), pcas(first), wfi(), release(DATA_VA, 1)]);
-    assert_eq!(stage.bench.settle(), Progress::Blocked);
-    assert_eq!((stage.log(), stage.bench.word(0)), (vec![0], 0));
-
-    let mut stage = Stage::ready(&[0]);
-    let entry = stage.load(WORD, "log_order");
-    let [first, join] = [0, 1].map(|tag| stage.logger(entry, tag));
-    stage.follow(first, join, DEPENDENT_QMD0_ACTION_QMD_DECREMENT_DEPENDENCE);
-    let (code, report) = stage.bench.fault(&[pcas(first)]);
-    assert_eq!(code, 13);
-    says(&report, &[&format!("QMD at {join:#x}"), "DEPENDENCE_COUNTER", "below zero"]);
-}
-
-#[test]
 fn independent_launches_run_in_any_order() {
     let orders = |between: Vec<u32>| {
         let order = |seed| {

@@ -9,6 +9,7 @@ use super::*;
 
 mod compute;
 mod copy;
+mod counters;
 mod dependents;
 mod faults;
 mod hopper;
