@@ -26,6 +26,32 @@ pub struct Carveout {
     pub size: u64,
 }
 
+/// The classes of a board: of its chip, and those of earlier ones that its driver accepts.
+#[derive(Clone, Copy, Debug)]
+pub struct Classes {
+    /// Graphics.
+    pub graphics: &'static [u32],
+    /// Compute.
+    pub compute: &'static [u32],
+    /// Host, copies and the rest.
+    pub others: &'static [u32],
+}
+
+impl Classes {
+    pub(crate) fn is_graphics(&self, class: u32) -> bool {
+        self.graphics.contains(&class)
+    }
+
+    pub(crate) fn is_compute(&self, class: u32) -> bool {
+        self.compute.contains(&class)
+    }
+
+    /// Whether the driver accepts a class at all.
+    pub(crate) fn contain(&self, class: u32) -> bool {
+        self.is_graphics(class) || self.is_compute(class) || self.others.contains(&class)
+    }
+}
+
 /// One board in one power mode with one release: everything that differs between them, as data.
 #[derive(Clone, Debug)]
 pub struct Profile {
@@ -43,6 +69,8 @@ pub struct Profile {
     pub l2_masks: Vec<u32>,
     /// The engines and the runlists they serve.
     pub engines: Vec<nvgpu_gpu_get_engine_info_item>,
+    /// The classes that the driver makes objects of.
+    pub classes: Classes,
     /// Memory of the board that the kernel manages, in bytes.
     pub total_ram: u64,
     /// Memory that it does not manage.
@@ -60,7 +88,7 @@ impl Profile {
             node_names: NodeNames::Nvhost,
             ..agx_orin_30w()
         };
-        vec![agx_orin_30w(), agx_orin_maxn(), legacy, agx_orin_30w_iommu()]
+        vec![agx_orin_30w(), agx_orin_maxn(), legacy, agx_orin_30w_iommu(), no_board_hopper()]
     }
 
     /// The profile of that name.
@@ -166,6 +194,14 @@ fn agx_orin_30w() -> Profile {
             engine(NVGPU_GPU_ENGINE_ID_GR_COPY, 0),
             engine(NVGPU_GPU_ENGINE_ID_ASYNC_COPY, 1),
         ],
+        classes: Classes {
+            graphics: &[0xc797, 0xc597, 0xc397, 0xc097, 0xb197],
+            compute: &[0xc7c0, 0xc5c0, 0xc3c0, 0xc0c0, 0xb1c0],
+            others: &[
+                0xc7b5, 0xc76f, 0xc637, 0xc5b5, 0xc46f, 0xc4b7, 0xc3b5, 0xc36f, 0xc0b5, 0xc06f,
+                0xb0b5, 0xb06f, 0xa0b5, 0xa140, 0x902d,
+            ],
+        },
         total_ram: 64_349_184 << 10,
         // That these two exist was measured, their sizes were not.
         carveouts: vec![
@@ -203,6 +239,32 @@ fn agx_orin_30w_iommu() -> Profile {
             available_big_page_sizes: 64 << 10,
             ..base.characteristics
         },
+        ..base
+    }
+}
+
+/// Hopper's engines for kernels and copies where the whole Orin has its own. Nobody makes this, and no
+/// driver of Tegra's knows the classes: it lets what only Hopper does be tested without one.
+fn no_board_hopper() -> Profile {
+    let base = agx_orin_maxn();
+    let mut chipname = [0; 8];
+    chipname[..7].copy_from_slice(b"no-chip");
+    Profile {
+        name: "no-board-hopper",
+        about: "DOES NOT EXIST, for development and tests: an Orin with Hopper's compute and copy engines, sm_90, \
+                16 SMs",
+        characteristics: nvgpu_gpu_characteristics {
+            chipname,
+            compute_class: 0xcbc0,
+            dma_copy_class: 0xc8b5,
+            sm_arch_sm_version: 0x900,
+            sm_arch_spa_version: 0x900,
+            // Two SMs of 64 warps.
+            sm_arch_warp_count: 128,
+            ..base.characteristics
+        },
+        // None of an Orin's engines, so that nobody uses them by mistake.
+        classes: Classes { graphics: &[], compute: &[0xcbc0], others: &[0xc8b5, 0xc76f] },
         ..base
     }
 }

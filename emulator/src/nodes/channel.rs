@@ -262,7 +262,8 @@ impl Nodes {
         if graphics == GraphicsPreemptionMode::GFXP && compute == ComputePreemptionMode::CILP {
             return refused;
         }
-        if !super::setup::is_compute(class) && !super::setup::is_graphics(class) {
+        let classes = self.profile.classes;
+        if !classes.is_compute(class) && !classes.is_graphics(class) {
             return refused;
         }
         (tsg.graphics_mode, tsg.compute_mode) = (graphics, compute);

@@ -17,22 +17,6 @@ use crate::memory::Memory;
 
 const ENTRY: u64 = 8;
 
-/// Classes that the driver accepts, of this chip and of the ones before it.
-const GRAPHICS: [u32; 5] = [0xc797, 0xc597, 0xc397, 0xc097, 0xb197];
-const COMPUTE: [u32; 5] = [0xc7c0, 0xc5c0, 0xc3c0, 0xc0c0, 0xb1c0];
-const OTHERS: [u32; 15] = [
-    0xc7b5, 0xc76f, 0xc637, 0xc5b5, 0xc46f, 0xc4b7, 0xc3b5, 0xc36f, 0xc0b5, 0xc06f, 0xb0b5, 0xb06f,
-    0xa0b5, 0xa140, 0x902d,
-];
-
-pub(super) fn is_graphics(class: u32) -> bool {
-    GRAPHICS.contains(&class)
-}
-
-pub(super) fn is_compute(class: u32) -> bool {
-    COMPUTE.contains(&class)
-}
-
 /// The ring of a channel.
 #[derive(Debug)]
 pub(super) enum Setup {
@@ -196,17 +180,17 @@ impl Nodes {
         id: u32,
         args: &nvgpu_alloc_obj_ctx_args,
     ) -> Answer {
-        let class = args.class_num;
+        let (class, classes) = (args.class_num, self.profile.classes);
         let channel = self.channels.get_mut(id);
         let key = channel.space.ok_or(Errno::EINVAL)?;
-        if !is_graphics(class) && !is_compute(class) && !OTHERS.contains(&class) {
+        if !classes.contain(class) {
             return Err(Errno::EINVAL.into());
         }
         // Kept even if the rest fails.
         channel.class = class;
         let tsg = channel.tsg.ok_or(Errno::EINVAL)?;
         let (veid, async_queue) = (channel.subcontext, channel.async_queue);
-        if is_graphics(class) && (veid != 0 || async_queue) || self.mixes(tsg, id, class) {
+        if classes.is_graphics(class) && (veid != 0 || async_queue) || self.mixes(tsg, id, class) {
             return Err(Errno::EINVAL.into());
         }
         let space = self.spaces.get_mut(&key).expect("a channel keeps its address space");
@@ -216,10 +200,10 @@ impl Nodes {
         context.extend(space, veid).ok_or(Errno::ENOMEM)?;
         let too_high = if first { context.check() } else { None };
         let flags = args.flags;
-        if is_compute(class) && flags.contains(AllocObjFlags::CILP) {
+        if classes.is_compute(class) && flags.contains(AllocObjFlags::CILP) {
             members.compute_mode = ComputePreemptionMode::CILP;
         }
-        if is_graphics(class) && flags.contains(AllocObjFlags::GFXP) {
+        if classes.is_graphics(class) && flags.contains(AllocObjFlags::GFXP) {
             members.graphics_mode = GraphicsPreemptionMode::GFXP;
         }
         let advice = "end the address space at 0xff00000000 or below";
@@ -245,10 +229,13 @@ impl Nodes {
         let members = self.tsgs.get(tsg).channels.iter().filter(|member| **member != id);
         let mut members = members.map(|member| self.channels.get(*member));
         let asynchronous = self.channels.get(id).subcontext != 0;
-        if is_graphics(class) {
-            members.any(|member| is_compute(member.class) && member.subcontext != 0)
+        let classes = self.profile.classes;
+        if classes.is_graphics(class) {
+            members.any(|member| classes.is_compute(member.class) && member.subcontext != 0)
         } else {
-            is_compute(class) && asynchronous && members.any(|member| is_graphics(member.class))
+            classes.is_compute(class)
+                && asynchronous
+                && members.any(|member| classes.is_graphics(member.class))
         }
     }
 }

@@ -267,6 +267,11 @@ fn start_of<T>(mapping: &Mapping) -> NonNull<T> {
     NonNull::new(mapping.as_ptr()).expect("mmap never returns null").cast()
 }
 
+/// Compute classes that this crate speaks, and how many warps a multiprocessor of each holds. No Jetson
+/// has Hopper's: it is for the software Orin's board that does not exist.
+const COMPUTE: [(u32, u32); 2] =
+    [(hw_defs::c7c0::AMPERE_COMPUTE_B, 48), (hw_defs::cbc0::HOPPER_COMPUTE_A, 64)];
+
 fn read_info(ctrl: &Ctrl) -> Result<Info> {
     let gpu = ctrl.characteristics()?;
     let needed = [
@@ -285,7 +290,9 @@ fn read_info(ctrl: &Ctrl) -> Result<Info> {
     }
     let version = gpu.sm_arch_sm_version;
     let sm = (version >> 8) * 10 + (version & 0xff);
-    if gpu.compute_class != hw_defs::c7c0::AMPERE_COMPUTE_B {
+    let Some((_, warps_per_sm)) =
+        COMPUTE.into_iter().find(|(class, _)| *class == gpu.compute_class)
+    else {
         return Err(Error::Unsupported {
             node: ctrl.name().to_owned(),
             reason: format!(
@@ -294,10 +301,9 @@ fn read_info(ctrl: &Ctrl) -> Result<Info> {
                 hw_defs::c7c0::AMPERE_COMPUTE_B
             ),
         });
-    }
-    // Warps that an SM of compute capability 8.6 to 8.9 holds; the driver counts per TPC.
-    const WARPS_PER_SM: u32 = 48;
-    let sms_per_tpc = (gpu.sm_arch_warp_count / WARPS_PER_SM).max(1);
+    };
+    // The driver counts warps per TPC.
+    let sms_per_tpc = (gpu.sm_arch_warp_count / warps_per_sm).max(1);
     // Both count what the power mode leaves on; a release may forget that in one of the two.
     let tpcs = ctrl.tpc_count()?.min(gpu.num_gpc * gpu.num_tpc_per_gpc).max(1);
     let chip = String::from_utf8_lossy(&gpu.chipname);
@@ -308,7 +314,7 @@ fn read_info(ctrl: &Ctrl) -> Result<Info> {
         pci: None,
         sm,
         sm_count: tpcs * sms_per_tpc,
-        warps_per_sm: WARPS_PER_SM,
+        warps_per_sm,
         host_class: gpu.gpfifo_class,
         compute_class: gpu.compute_class,
         copy_class: gpu.dma_copy_class,
