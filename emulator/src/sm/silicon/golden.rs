@@ -25,21 +25,6 @@ pub fn answers() -> Vec<(Check, Option<u32>)> {
     checks(Arch::Sm90).into_iter().map(find).collect()
 }
 
-/// Some words of the functions that approximate: the word and the first result of each thread of the
-/// first round.
-pub fn close() -> Vec<(Check, Vec<u32>)> {
-    include_str!("../../../golden/close.tsv")
-        .lines()
-        .filter_map(|line| {
-            let (word, results) = line.split_once('\t')?;
-            let word = u128::from_str_radix(word, 16).ok()?;
-            let results = results.split(' ').map(|r| u32::from_str_radix(r, 16));
-            let results = results.collect::<Result<_, _>>().expect("results are hexadecimal");
-            Some((Check::new(Arch::Sm90, word)?, results))
-        })
-        .collect()
-}
-
 /// The committed file, from what a GPU answered to each word.
 pub fn file<'a>(answers: impl IntoIterator<Item = (&'a Check, &'a [Vec<u32>])>) -> String {
     let see = "see emulator/src/sm/silicon/golden.rs.";

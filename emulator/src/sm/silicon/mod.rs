@@ -6,15 +6,13 @@
 //! word, and writes back whatever it can have changed. The same bytes run here and on a GPU.
 
 mod body;
-mod close;
 mod golden;
 mod inputs;
 pub mod kernels;
 mod sweep;
 mod variants;
 
-pub use close::distance;
-pub use golden::{answers, close, file};
+pub use golden::{answers, file};
 pub use sweep::{Arguments, Sweep, sweeps};
 
 use super::table::{Kind, Numbers};
