@@ -42,14 +42,16 @@ impl Ring {
     }
 
     pub(super) fn free(&self) -> u64 {
-        self.capacity - (self.head - self.tail)
+        // What was skipped at the end of a lap may still be in use.
+        self.capacity.saturating_sub(self.head - self.tail)
     }
 
     pub(super) fn to_end(&self) -> u64 {
         self.capacity - self.head % self.capacity
     }
 
-    /// Leaves the rest of this lap unused where fewer than `need` words remain of it.
+    /// Leaves the rest of this lap unused where fewer than `need` words remain of it. That rest need not
+    /// be free: then nothing is, until the GPU is done with it.
     pub(super) fn skip_to(&mut self, need: u64) {
         if self.to_end() < need {
             self.head += self.to_end();

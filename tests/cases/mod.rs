@@ -19,7 +19,7 @@
 //! | CPU buffer mapped into the device | `copies::host_memory_both_ways`; a dma-buf: `tests/faults.rs` |
 //! | the hang report has address and kind | all of `faults` |
 //! | several devices, peer copies, RDMA, cross-device bandwidth | left out: need two GPUs |
-//! | ring, commands and arguments wrap with the GPU far behind | `order::ring_far_ahead_of_the_gpu`, `command_memory_far_ahead_of_the_gpu`, `a_full_ring_times_out_and_loses_nothing` |
+//! | ring, commands and arguments wrap with the GPU far behind | `order::ring_far_ahead_of_the_gpu`, `command_memory_far_ahead_of_the_gpu`, `launch_memory_far_ahead_of_the_gpu`, `a_full_ring_times_out_and_loses_nothing` |
 //! | a blocked group lets another work | `order::a_blocked_group_lets_another_work` |
 //! | launches as a diamond; forks and joins | `launches::a_graph_forks_and_joins` |
 //! | dependence counters, a second dependent, releases 1 and 2, reducing releases | left out: the crate encodes none of them; the software Orin's own tests have them |
@@ -115,6 +115,7 @@ cases! {
     order:
         ring_far_ahead_of_the_gpu
         command_memory_far_ahead_of_the_gpu
+        launch_memory_far_ahead_of_the_gpu
         a_full_ring_times_out_and_loses_nothing
         a_blocked_group_lets_another_work
         replays_overlap

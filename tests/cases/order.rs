@@ -1,8 +1,9 @@
 use std::time::Duration;
 
-use doorbell::{Commands, Device, Error, Memory, Options, Result, Ticket};
+use doorbell::{Arg, Commands, Device, Error, Launch, Memory, Options, Result, Ticket, args};
 
 use super::SOON;
+use super::kernels::module;
 
 /// A device with little room, so that everything wraps soon.
 fn cramped() -> Options {
@@ -48,6 +49,46 @@ pub fn command_memory_far_ahead_of_the_gpu(_: &Device) -> Result<()> {
     }
     queue.finish()?;
     assert!(to.to_vec()? == from.to_vec()?);
+    Ok(())
+}
+
+/// What is left of a lap where a launch does not fit is skipped, and that takes room too: also where
+/// nearly all of the memory belongs to launches that still wait.
+pub fn launch_memory_far_ahead_of_the_gpu(_: &Device) -> Result<()> {
+    let options = Options::new().ring_entries(4096).command_bytes(1 << 20);
+    let device = options.stall_timeout(Duration::from_millis(2)).open()?;
+    let (small, large) = (
+        module!(&device, "word")?.kernel("count_threads")?,
+        module!(&device, "parameters")?.kernel("parameters_6k")?,
+    );
+    let mut queue = device.compute_queue()?;
+    let gate = device.timeline()?;
+    let count = device.alloc_in::<u64>(Memory::Host, 1)?;
+    let out = device.alloc_in::<u32>(Memory::Host, 1498)?;
+    let bytes = [7; 1498 * 4];
+    let one = Launch::new(1, 1);
+    let mut launched = 0;
+    for round in 1..=12u64 {
+        queue.wait(&gate, round)?;
+        let mut last = queue.submit()?.detach();
+        for i in 0u64.. {
+            // SAFETY: one kernel adds to the counter, the other writes the first word of `out`.
+            let launch = unsafe {
+                match (i * round) % 5 {
+                    0 | 2 => queue.exec(&small, &one, &args![&count]).map(|_| 1),
+                    _ => queue.exec(&large, &one, &args![&out, Arg::bytes(&bytes)]).map(|_| 0),
+                }
+            };
+            let Ok(counts) = launch else { break };
+            launched += counts;
+            last = queue.submit().map_or(last, Ticket::detach);
+            assert!(i < 2000, "1 MiB does not hold 2,000 launches");
+        }
+        gate.set(round);
+        last.wait(SOON)?;
+        queue.submit()?.wait(SOON)?;
+        assert_eq!((count.get(0)?, out.get(0)?), (launched, 0x0707_0707));
+    }
     Ok(())
 }
 
