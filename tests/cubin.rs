@@ -400,8 +400,20 @@ fn contradictions_are_refused() {
             bytes[header + 24..header + 32].copy_from_slice(&(other as u64).to_le_bytes());
         }
     };
+    // Overwrites the last bytes of the first record that begins like this.
+    let record = |begins: &'static [u8], ends: &'static [u8]| {
+        move |_: &Elf<'_>, bytes: &mut Vec<u8>| {
+            let found = bytes.windows(begins.len()).position(|window| window == begins);
+            let at = found.expect("there is such a record") + begins.len();
+            bytes[at..at + ends.len()].copy_from_slice(ends);
+        }
+    };
     let of = "sm_90/constants.cubin";
+    let second_parameter = record(b"\x04\x17\x0c\x00\0\0\0\0\x01\x00", &[4, 0]);
+    let cluster = record(b"\x04\x3d\x0c\x00", &[0]);
     let cases = [
+        (refused("sm_87/vector.cubin", second_parameter), "has parameters that overlap"),
+        (refused("sm_90/cluster.cubin", cluster), "has clusters without blocks"),
         (refused(of, size(".nv.global", 1 << 50)), "`.nv.global` wants 1125899906842624 bytes"),
         (refused(of, size(".text.literals", 1 << 40)), "`.text.literals` lies outside the file"),
         (refused(of, size(".nv.constant0.literals", 0x214)), "do not fit its bank 0"),

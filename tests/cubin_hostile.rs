@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use doorbell::cubin::{Content, Cubin};
+use doorbell::cubin::{Content, Cubin, Parameter};
 use proptest::prelude::*;
 
 mod cubins;
@@ -88,6 +88,9 @@ fn survive(bytes: &[u8]) -> bool {
         assert!(parameters.base + parameters.size <= kernel.bank0_size);
         assert!(kernel.bank0_size <= 0x1_0000);
         assert!(parameters.list.iter().all(|p| p.offset + p.size <= parameters.size));
+        let apart = |pair: &[Parameter]| pair[0].offset + pair[0].size <= pair[1].offset;
+        assert!(parameters.list.windows(2).all(apart));
+        assert!(kernel.required_cluster.is_none_or(|cluster| !cluster.contains(&0)));
         assert!(kernel.barriers <= 16 && kernel.registers <= 255);
         assert!(kernel.reserved_shared <= kernel.static_shared);
     }

@@ -187,6 +187,9 @@ impl<'a> Builder<'_, 'a> {
                         kernel.max_threads = Some(x.saturating_mul(y).saturating_mul(z));
                     }
                     Attribute::RequiredThreads(block) => kernel.required_block = Some(block),
+                    Attribute::Cluster(cluster) if cluster.contains(&0) => {
+                        return Err(self.damaged("clusters without blocks"));
+                    }
                     Attribute::Cluster(cluster) => kernel.required_cluster = Some(cluster),
                     Attribute::MaxClusterBlocks(most) => kernel.max_cluster_blocks = Some(most),
                     Attribute::Registers { .. }
@@ -217,6 +220,11 @@ impl<'a> Builder<'_, 'a> {
         let outside = |p: &Parameter| end(p.offset, p.size) > u64::from(parameters.size);
         if parameters.list.iter().any(outside) {
             return Err(self.damaged("a parameter outside its parameters"));
+        }
+        // Who fills the bank writes one behind the other.
+        let mut pairs = parameters.list.windows(2);
+        if pairs.any(|pair| end(pair[0].offset, pair[0].size) > u64::from(pair[1].offset)) {
+            return Err(self.damaged("parameters that overlap"));
         }
         Ok(())
     }

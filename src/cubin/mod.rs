@@ -117,7 +117,7 @@ pub struct Parameters {
     pub base: u32,
     /// Bytes of all of them, padding between them included.
     pub size: u32,
-    /// Each of them, in the order of the source.
+    /// Each of them, in the order of the source: one behind the other.
     pub list: Vec<Parameter>,
 }
 

@@ -45,17 +45,17 @@ impl<'a> Prepared<'a> {
         }
         for (i, (arg, parameter)) in args.iter().zip(parameters).enumerate() {
             let size = parameter.size as usize;
-            let fits = match arg.len() {
-                Some(len) => len == size,
-                None => matches!(size, 4 | 8),
+            let place = kernel.inner.parameters.base + parameter.offset;
+            let reason = match arg.len() {
+                Some(len) if len == size => continue,
+                Some(len) => format!("argument {i} has {size} bytes, not {len}"),
+                // Slots fill whole words.
+                None if matches!(size, 4 | 8) && place % 4 == 0 => continue,
+                None => format!(
+                    "argument {i} has {size} bytes at {place:#x}, and a slot fills 4 or 8 at a multiple of 4"
+                ),
             };
-            if !fits {
-                let given = arg.len().map_or("a slot of 8".to_owned(), |len| len.to_string());
-                return Err(Error::Launch {
-                    kernel: kernel.name().to_owned(),
-                    reason: format!("argument {i} has {size} bytes, not {given}"),
-                });
-            }
+            return Err(Error::Launch { kernel: kernel.name().to_owned(), reason });
         }
         Ok(Prepared { kernel, shape, descriptor: kernel.describe(&shape.launch)?, args })
     }
