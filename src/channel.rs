@@ -147,6 +147,7 @@ impl Drop for Channel {
         }
         self.heap.leave(&self.progress);
         self.heap.driver().close_channel(self.pages.id);
+        self.heap.gone(&self.progress);
         self.heap.sweep();
     }
 }

@@ -89,6 +89,13 @@ impl Heap {
 
     /// A queue is about to close its channel. Once this returns nobody reads its notifier.
     pub(crate) fn leave(&self, queue: &Progress) {
+        let _readers = lock(&self.queues);
+        queue.leave();
+    }
+
+    /// Its channel is closed. Until now it counted as a user of memory: what did not finish may have
+    /// been running.
+    pub(crate) fn gone(&self, queue: &Progress) {
         // First, while its number is still its own.
         queue.forget_links();
         let mut queues = lock(&self.queues);
@@ -139,6 +146,8 @@ impl Heap {
         }
         let free = words.free.pop().expect("grow adds words or fails");
         let word = Word { heap: self.clone(), at: free, links: Links::default() };
+        // Somebody may have used it before.
+        word.timestamp_word().store(0, Ordering::Relaxed);
         word.store(0);
         Ok(word)
     }
@@ -243,6 +252,11 @@ pub(crate) struct Block {
 }
 
 impl Block {
+    /// The device that it is memory of.
+    pub(crate) fn heap(&self) -> &Arc<Heap> {
+        &self.heap
+    }
+
     fn allocation(&self) -> &Allocation {
         self.allocation.as_ref().expect("only drop takes it")
     }
@@ -335,8 +349,12 @@ impl Word {
 
     /// GPU nanoseconds of the last timestamped release.
     pub(crate) fn timestamp(&self) -> u64 {
-        // SAFETY: a word is 16 bytes: the payload, then the timestamp.
-        unsafe { self.at.payload.add(1).as_ref() }.load(Ordering::Acquire)
+        self.timestamp_word().load(Ordering::Acquire)
+    }
+
+    fn timestamp_word(&self) -> &AtomicU64 {
+        // SAFETY: as in `load`; the timestamp follows the payload.
+        unsafe { self.at.payload.add(1).as_ref() }
     }
 }
 

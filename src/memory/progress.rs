@@ -22,7 +22,9 @@ pub(crate) struct Progress {
     encoded: AtomicU64,
     /// Set by the driver when it kills the channel.
     notifier: NonNull<AtomicU16>,
-    /// The channel runs nothing any more: closed, or dead.
+    /// The channel is being closed, and its notifier goes.
+    leaving: AtomicBool,
+    /// The channel is closed and runs nothing any more.
     closed: AtomicBool,
     launches: Launches,
     /// Timelines that it has ever waited for, and that it has ever signalled.
@@ -30,8 +32,8 @@ pub(crate) struct Progress {
     signalled: Mutex<Vec<Weak<Word>>>,
 }
 
-// SAFETY: `notifier` leads into memory of the channel, which outlives `closed == false`; it is
-// only read, atomically, by those who found the queue in the heap's list (see `Heap::leave`).
+// SAFETY: `notifier` leads into memory of the channel, which outlives `leaving == false`; it is
+// only read, atomically, by those who hold the lock of the heap's list (see `Heap::leave`).
 unsafe impl Send for Progress {}
 // SAFETY: as above.
 unsafe impl Sync for Progress {}
@@ -58,6 +60,7 @@ impl Progress {
             word,
             encoded: AtomicU64::new(0),
             notifier: notifier.cast(),
+            leaving: AtomicBool::new(false),
             closed: AtomicBool::new(false),
             launches: Launches::default(),
             waited_for: Mutex::default(),
@@ -86,12 +89,20 @@ impl Progress {
     /// Whether the driver has killed the channel: one load. For whoever found the queue in the heap's
     /// list and holds the list's lock.
     pub(super) fn is_dead(&self) -> bool {
-        // SAFETY: the queue is in the list, so `Heap::leave` has not returned for it and the
-        // notifier's memory is there.
+        if self.leaving.load(Ordering::Relaxed) {
+            return false;
+        }
+        // SAFETY: `Heap::leave` sets the flag under the lock that the caller holds, so the
+        // notifier's memory is there until it lets go.
         unsafe { self.notifier.as_ref() }.load(Ordering::Acquire) == NOTIFIER_RAISED
     }
 
-    /// The channel is about to be closed.
+    /// The channel is about to be closed. For who holds the list's lock.
+    pub(super) fn leave(&self) {
+        self.leaving.store(true, Ordering::Relaxed);
+    }
+
+    /// The channel is closed.
     pub(super) fn close(&self) {
         self.closed.store(true, Ordering::Release);
     }
