@@ -11,7 +11,6 @@ use ioctl_defs::{Argument, Request};
 use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl, open};
 use nix::sys::mman::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};
-use nix::sys::resource::{Resource, getrlimit, setrlimit};
 use nix::sys::stat::Mode;
 use nix::time::{ClockId, clock_gettime};
 
@@ -243,21 +242,6 @@ pub(crate) fn exists(path: &str) -> bool {
     let Ok(path) = CString::new(path) else { return false };
     // SAFETY: `path` is a terminated string that outlives the call.
     unsafe { libc::access(path.as_ptr(), libc::F_OK) == 0 }
-}
-
-/// Raises the soft limit on open files to the hard limit. Every channel and address space is a
-/// file, and the default of 1,024 is a limit for programs that use `select`, which this crate
-/// does not.
-pub(crate) fn raise_open_file_limit() {
-    match getrlimit(Resource::RLIMIT_NOFILE) {
-        Ok((soft, hard)) if soft < hard => {
-            if let Err(errno) = setrlimit(Resource::RLIMIT_NOFILE, hard, hard) {
-                tracing::warn!(%errno, soft, hard, "the limit on open files stays low");
-            }
-        }
-        Ok(_) => {}
-        Err(errno) => tracing::warn!(%errno, "the limit on open files cannot be read"),
-    }
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`.

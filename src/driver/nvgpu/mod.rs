@@ -18,7 +18,7 @@ use ioctl_defs::nvgpu::ctrl::GpuFlags;
 use nix::errno::Errno;
 
 use super::sm_error;
-use super::sys::{Mapping, Node, PAGE, raise_open_file_limit, whole_pages};
+use super::sys::{Mapping, Node, PAGE, whole_pages};
 use super::{Allocation, ChannelId, ChannelPages, ClockPair, Driver, Engine, Info, Memory};
 use crate::addr::{GpuRange, GpuVa};
 use crate::error::{Error, Fault, FaultKind, Result};
@@ -85,7 +85,6 @@ impl Nvgpu {
     }
 
     pub(crate) fn open() -> Result<Nvgpu> {
-        raise_open_file_limit();
         let nvmap = Nvmap::open()?;
         let ctrl = Ctrl::open()?;
         let info = read_info(&ctrl)?;
