@@ -56,7 +56,7 @@ pub enum Error {
     #[error("{0}")]
     Request(String),
     /// A cubin that cannot be loaded.
-    #[error("{0}")]
+    #[error(transparent)]
     Cubin(#[from] crate::cubin::Error),
     /// A launch that the GPU or the kernel does not allow; nothing was submitted.
     #[error("kernel `{kernel}` cannot be launched: {reason}")]

@@ -69,7 +69,7 @@ pub(crate) struct KernelInner {
     /// Where a launch begins that first of all waits for the one before it, on GPUs whose launches
     /// do that.
     pub(crate) waiting_entry: Option<GpuVa>,
-    _code: Arc<Block>,
+    block: Arc<Block>,
 }
 
 /// Grid, block and dynamic shared memory of one launch, and when it may start.
@@ -283,12 +283,17 @@ fn load_kernel(
 ) -> Result<Kernel> {
     let banks = [(2, kernel.literals), (3, cubin.constants), (4, cubin.addresses)];
     let banks = banks.into_iter().filter_map(|(index, id)| Some((index, at(id?)))).collect();
-    let local_bytes = match (kernel.stack.bytes, kernel.stack.recursive) {
-        (0, false) => 0,
-        (bytes, false) => bytes + LOCAL_OVERHEAD,
-        (bytes, true) => bytes + RECURSION_STACK + LOCAL_OVERHEAD,
-    }
-    .next_multiple_of(32);
+    let frames = match kernel.stack.recursive {
+        true => kernel.stack.bytes.saturating_add(RECURSION_STACK),
+        false => kernel.stack.bytes,
+    };
+    // More than can be counted is more than the descriptor takes.
+    let local_bytes = match frames {
+        0 => 0,
+        bytes => {
+            bytes.saturating_add(LOCAL_OVERHEAD).checked_next_multiple_of(32).unwrap_or(u32::MAX)
+        }
+    };
     let code = at(kernel.code);
     let shape = Shape {
         program: code.start(),
@@ -326,7 +331,7 @@ fn load_kernel(
                 let code = code.start().get();
                 GpuVa::new(code - INSTRUCTION_BYTES as u64)
             }),
-            _code: block.clone(),
+            block: block.clone(),
         }),
     })
 }
@@ -340,6 +345,11 @@ fn waits_itself(code: &Content<'_>) -> bool {
 }
 
 impl KernelInner {
+    /// The device that its code lies in memory of.
+    pub(crate) fn heap(&self) -> &Arc<Heap> {
+        self.block.heap()
+    }
+
     pub(crate) fn bank0_words(&self) -> usize {
         self.bank0_bytes.div_ceil(4) as usize
     }

@@ -10,7 +10,7 @@ use super::launch::Prepared;
 use crate::args::{Arg, Content};
 use crate::driver::Engine;
 use crate::error::{Error, Result};
-use crate::memory::{Block, Buffer, Element, View, Word};
+use crate::memory::{Block, Buffer, Element, Heap, View, Word};
 use crate::module::{Kernel, KernelInner, Launch};
 use crate::signal::Timeline;
 
@@ -44,6 +44,9 @@ pub(crate) trait Target {
     /// Takes an operand in, keeping its owner alive where the command outlives the call.
     /// `slot_of` is the recording that the operand's slot belongs to.
     fn admit(&mut self, operand: Operand, slot_of: Option<u64>, keep: Keep<'_>) -> Result<Operand>;
+
+    /// Notes that what fills the operand's slot later must be a multiple of `bytes`.
+    fn align_slot(&mut self, operand: Operand, bytes: u64);
 }
 
 /// What a command does with a timeline.
@@ -67,6 +70,18 @@ pub(crate) enum Keep<'a> {
 pub(crate) type Owner = Arc<dyn Any + Send + Sync>;
 
 impl Keep<'_> {
+    /// Refuses what belongs to another device than `heap`: its addresses mean something else here.
+    #[inline]
+    pub(crate) fn check(&self, heap: &Arc<Heap>) -> Result<()> {
+        let own = match self {
+            Keep::Nothing => return Ok(()),
+            Keep::Block(block) => block.heap(),
+            Keep::Word(word) => word.heap(),
+            Keep::Kernel(kernel) => kernel.heap(),
+        };
+        if Arc::ptr_eq(own, heap) { Ok(()) } else { Err(foreign_device()) }
+    }
+
     pub(crate) fn word(&self) -> Option<&Arc<Word>> {
         match self {
             Keep::Word(word) => Some(word),
@@ -82,6 +97,13 @@ impl Keep<'_> {
             Keep::Kernel(kernel) => Some(kernel.clone()),
         }
     }
+}
+
+#[cold]
+fn foreign_device() -> Error {
+    Error::request(
+        "this buffer, timeline or kernel belongs to another `Device`, whose addresses mean something else here: use one of the queue's own device",
+    )
 }
 
 /// A value of a [`Recording`](super::Recording) that can change between replays.
@@ -350,6 +372,7 @@ pub trait Commands: Target + Sized {
         }
         let to = self.admit(to.operand, to.slot_of, to.keep)?;
         let value = self.admit(value.operand, value.slot_of, Keep::Nothing)?;
+        self.align_slot(to, bytes);
         encode::write(&mut self.room()?, to, value, bytes);
         Ok(self)
     }
@@ -389,16 +412,17 @@ fn wait_bit<'t, T: Commands>(
     }
     check_alignment(word.operand.value, 4)?;
     let word = target.admit(word.operand, word.slot_of, word.keep)?;
+    target.align_slot(word, 4);
     encode::acquire(&mut target.room()?, word, u64::from(mask).into(), until);
     Ok(target)
 }
 
 /// The host takes unaligned semaphores for an error that ends the channel.
-fn check_alignment(address: u64, bytes: u64) -> Result<()> {
+pub(super) fn check_alignment(address: u64, bytes: u64) -> Result<()> {
     if address % bytes == 0 {
         return Ok(());
     }
     Err(Error::request(format!(
-        "address {address:#x} is not a multiple of {bytes}, which a write of {bytes} bytes needs"
+        "address {address:#x} is not a multiple of {bytes}, which a queue's access to {bytes} bytes needs"
     )))
 }

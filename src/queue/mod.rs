@@ -244,6 +244,7 @@ impl Target for Queue {
         if prepared.slot_owners().next().is_some() {
             return Err(foreign_slot());
         }
+        prepared.owners().try_for_each(|owner| owner.check(self.heap()))?;
         self.chain(prepared)
     }
 
@@ -276,11 +277,16 @@ impl Target for Queue {
         Ok(())
     }
 
-    fn admit(&mut self, operand: Operand, slot_of: Option<u64>, _: Keep<'_>) -> Result<Operand> {
+    fn admit(&mut self, operand: Operand, slot_of: Option<u64>, keep: Keep<'_>) -> Result<Operand> {
+        keep.check(self.heap())?;
         match slot_of {
             None => Ok(operand),
             Some(_) => Err(foreign_slot()),
         }
+    }
+
+    fn align_slot(&mut self, _: Operand, _: u64) {
+        // It admits none.
     }
 }
 

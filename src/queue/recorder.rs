@@ -164,12 +164,14 @@ impl Recorder {
     }
 
     fn slot<T>(&mut self, value: u64, len: u64, keep: Keep<'_>) -> Result<Slot<T>> {
+        keep.check(&self.heap)?;
         let index = u16::try_from(self.slots.len())
             .map_err(|_| Error::request("a recording has at most 65,536 slots"))?;
         self.slots.push(SlotState {
             value,
             word: keep.word().cloned(),
             changed: 0,
+            multiple_of: 1,
             _keep: keep.owner(),
         });
         let operand = Operand { value, slot: Some(index), addend: 0 };
@@ -201,7 +203,13 @@ impl Recorder {
         // Instances begin on lines of their own, so that patching one never disturbs the fetch of
         // another, and descriptors stay aligned.
         let stride = (image.len() * 4).next_multiple_of(DESCRIPTOR_BYTES as usize);
-        let block = self.heap.alloc((stride * self.instances) as u64, Memory::Command)?;
+        let bytes = stride.checked_mul(self.instances).ok_or_else(|| {
+            let instances = self.instances;
+            Error::request(format!(
+                "{instances} replays in flight of {stride} bytes each are more than memory can hold"
+            ))
+        })?;
+        let block = self.heap.alloc(bytes as u64, Memory::Command)?;
         let base = block.host().expect("command memory has a host mapping").cast::<u32>();
         let mut instances = Vec::with_capacity(self.instances);
         for i in 0..self.instances {
@@ -245,6 +253,7 @@ impl Recorder {
         if prepared.slot_owners().any(|recording| recording != self.id) {
             return Err(Error::request("the slot belongs to another recording"));
         }
+        prepared.owners().try_for_each(|owner| owner.check(&self.heap))?;
         let kernel = &prepared.kernel.inner;
         let mut bank = vec![0; kernel.bank0_words()];
         prepared.write_bank(&mut |offset, word| bank[offset as usize / 4] = word);
@@ -611,8 +620,16 @@ impl Target for Recorder {
         if slot_of.is_some_and(|recording| recording != self.id) {
             return Err(Error::request("the slot belongs to another recording"));
         }
+        keep.check(&self.heap)?;
         self.keep.extend(keep.owner());
         Ok(operand)
+    }
+
+    fn align_slot(&mut self, operand: Operand, bytes: u64) {
+        if let Some(slot) = operand.slot {
+            let state = &mut self.slots[usize::from(slot)];
+            state.multiple_of = state.multiple_of.max(bytes);
+        }
     }
 }
 

@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::commands::{Keep, LaunchSlot, Owner, Slot};
+use super::commands::{Keep, LaunchSlot, Owner, Slot, check_alignment};
 use super::encode::{Half, Operand};
 use super::shape::{ShapeUse, ShapeWords};
 use crate::addr::GpuVa;
@@ -110,8 +110,10 @@ impl Recording {
         if slot.recording != self.id {
             return Err(Error::request("the slot belongs to another recording"));
         }
-        self.version += 1;
+        keep.check(&self.heap)?;
         let state = &mut self.slots[usize::from(slot.index)];
+        check_alignment(value, state.multiple_of)?;
+        self.version += 1;
         state.value = value;
         state.word = keep.word().cloned();
         state.changed = self.version;
@@ -276,5 +278,7 @@ pub(super) struct SlotState {
     pub(super) word: Option<Arc<Word>>,
     /// The recording's version when the value last changed.
     pub(super) changed: u64,
+    /// What a command that uses it as an address needs. Powers of two, so the largest stands for all.
+    pub(super) multiple_of: u64,
     pub(super) _keep: Option<Owner>,
 }

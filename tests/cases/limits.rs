@@ -146,6 +146,63 @@ pub fn every_verb_refuses_wrong_slots(device: &Device) -> Result<()> {
     queue.submit()?.wait(SOON)
 }
 
+/// Two devices of one GPU: an address of the one means something else on the other.
+pub fn refuse_what_belongs_to_another_device(device: &Device) -> Result<()> {
+    fn refuses<T: Commands>(target: &mut T, device: &Device, other: &Device) -> Result<()> {
+        let words = "belongs to another `Device`";
+        let (own, theirs) = (device.alloc::<u64>(64)?, other.alloc::<u64>(64)?);
+        let timeline = other.timeline()?;
+        refused(target.wait(&timeline, 1), words);
+        refused(target.signal(&timeline, 1), words);
+        refused(target.copy(&own, &theirs), words);
+        refused(target.copy(&theirs, &own), words);
+        refused(target.write(theirs.slice(0..1)?, 1), words);
+        let [here, there] = [module!(device, "vector")?, module!(other, "vector")?];
+        let (here, there) = (here.kernel("add_one")?, there.kernel("add_one")?);
+        let launch = Launch::new(1, 64);
+        // SAFETY: nothing is launched.
+        unsafe {
+            refused(target.exec(&here, &launch, &args![&own, &theirs, 64u32]), words);
+            refused(target.exec(&there, &launch, &args![&own, &own, 64u32]), words);
+        }
+        Ok(())
+    }
+    let other = Device::open(doorbell::Select::Auto)?;
+    let mut queue = device.compute_queue()?;
+    refuses(&mut queue, device, &other)?;
+    let mut recorder = queue.record();
+    refuses(&mut recorder, device, &other)?;
+    let (own, theirs) = (device.alloc::<u64>(1)?, other.alloc::<u64>(1)?);
+    refused(recorder.view_slot(&theirs), "another `Device`");
+    refused(recorder.timeline_slot(&other.timeline()?), "another `Device`");
+    let slot = recorder.view_slot(&own)?;
+    let mut recording = recorder.finish()?;
+    refused(recording.set_view(slot, &theirs), "another `Device`");
+    queue.replay(&mut recording)?.wait(SOON)
+}
+
+/// Also where the place comes later.
+pub fn refuse_places_that_do_not_fit(device: &Device) -> Result<()> {
+    let mut queue = device.copy_queue()?;
+    let bytes = device.alloc_in::<u8>(Memory::Host, 64)?;
+    refused(queue.write(bytes.slice(1..5)?, 1), "not a multiple of 4");
+    let mut recorder = queue.record();
+    let (word, bit) =
+        (recorder.view_slot(bytes.slice(0..8)?)?, recorder.view_slot(bytes.slice(0..4)?)?);
+    recorder.write(word, 0x0102_0304_0506_0708)?.wait_bit_set(bit, 8)?;
+    let mut recording = recorder.finish()?;
+    refused(recording.set_view(word, bytes.slice(20..28)?), "not a multiple of 8");
+    refused(recording.set_view(bit, bytes.slice(18..22)?), "not a multiple of 4");
+    recording.set_view(word, bytes.slice(16..24)?)?;
+    recording.set_view(bit, bytes.slice(16..20)?)?;
+    queue.replay(&mut recording)?.wait(SOON)?;
+    assert_eq!(bytes.to_vec()?[16..24], [8, 7, 6, 5, 4, 3, 2, 1]);
+    let mut recorder = queue.record();
+    recorder.in_flight(usize::MAX);
+    refused(recorder.finish(), "more than memory can hold");
+    Ok(())
+}
+
 pub fn buffers_check_their_bounds(device: &Device) -> Result<()> {
     let buffer = device.alloc_in::<u16>(Memory::Host, 10)?;
     assert_eq!((buffer.len(), buffer.is_empty()), (10, false));

@@ -131,6 +131,8 @@ cases! {
         windows_are_never_handed_out
         refuse_wrong_slots
         every_verb_refuses_wrong_slots
+        refuse_what_belongs_to_another_device
+        refuse_places_that_do_not_fit
         buffers_check_their_bounds
         timeout_names_the_signal;
     kernels:
