@@ -6,6 +6,7 @@ mod doctor;
 mod emulate;
 mod info;
 mod output;
+mod trace;
 
 use std::process::ExitCode;
 
@@ -25,6 +26,7 @@ Examples:
   doorbell info                         what is the GPU and what can it do?
   doorbell bench dispatch               what does a dispatch cost?
   doorbell compare                      and what through the CUDA driver?
+  doorbell trace -- PROGRAM ARGS        what does a program ask of the GPU's drivers?
   doorbell emulate -- PROGRAM ARGS      run a program on the software Orin";
 
 #[derive(Debug, Subcommand)]
@@ -40,6 +42,8 @@ enum Command {
     /// Run one kernel and say so: what `compare` starts
     #[command(hide = true)]
     StartUp(compare::StartUp),
+    /// Run a program and print its calls to the GPU's kernel drivers, decoded
+    Trace(trace::Trace),
     /// Run a program on the software Orin
     Emulate(Box<emulate::Emulate>),
 }
@@ -59,6 +63,7 @@ fn main() -> ExitCode {
         Command::Bench(bench) => bench.run(),
         Command::Compare(compare) => compare.run(),
         Command::StartUp(start_up) => start_up.run(),
+        Command::Trace(trace) => trace.run(),
         Command::Emulate(emulate) => emulate.run(),
     };
     ExitCode::from(status)
