@@ -68,7 +68,8 @@ impl ChatTemplate {
         environment.set_syntax(syntax.map_err(wrong)?);
         environment.set_fuel(Some(FUEL));
         python::teach(&mut environment);
-        let template = ChatTemplate { environment, source: source.to_owned(), bos, eos };
+        let template =
+            ChatTemplate { environment, source: python::without_marks(source), bos, eos };
         template.environment.template_from_str(&template.source).map_err(wrong)?;
         Ok(template)
     }
@@ -82,6 +83,9 @@ impl ChatTemplate {
             .collect();
         let context = context! {
             messages,
+            // There is neither, and templates ask in this way.
+            tools => (),
+            documents => (),
             add_generation_prompt => true,
             enable_thinking => thinking,
             bos_token => self.bos.as_str(),
@@ -164,8 +168,8 @@ mod tests {
                 "16",
             ),
             (
-                "{{ tools is defined }} {{ messages[0].tool_calls is defined }} {{ 'x' if tools else 'y' }}",
-                "False False y",
+                "{{ tools is defined }} {{ tools is none }} {{ messages[0].tool_calls is defined }} {{ 'x' if tools else 'y' }}",
+                "True True False y",
             ),
             ("{{ (messages[0].content is string) and messages is iterable }}", "True"),
             (
@@ -177,6 +181,11 @@ mod tests {
                 "[system]",
             ),
             ("{{ bos_token + 'a' ~ eos_token }}", "<s>a</s>"),
+            (
+                "{% set a = 1 -%}\n {%- generation -%}\n x{% set a = 2 %}{{ a }} {%+ endgeneration %}{{ a }}",
+                "x2 1",
+            ),
+            ("{% set generation_is = '{%' %}{{ generation_is }} generation", "{% generation"),
             ("{% if add_generation_prompt %}\n  yes\n{% endif %}\n", "  yes\n"),
             ("{{ messages[3] | tojson }}", r#"{"role": "user", "content": "Bye \"you\" <&>"}"#),
             ("{{ [1, none, true, 'ä'] | tojson }}", r#"[1, null, true, "ä"]"#),

@@ -18,6 +18,27 @@ pub(super) fn teach(environment: &mut Environment<'_>) {
     environment.add_filter("tojson", tojson);
 }
 
+/// Templates mark what the model itself said as `generation`, for whoever trains on it. To everybody
+/// else that is a block whose variables are its own, which `with` is too.
+pub(super) fn without_marks(source: &str) -> String {
+    let mut text = String::with_capacity(source.len());
+    let mut rest = source;
+    while let Some(at) = rest.find("{%") {
+        let tag =
+            rest[at + 2..].trim_start_matches(|c: char| "-+".contains(c) || c.is_whitespace());
+        let (before, tag) = rest.split_at(rest.len() - tag.len());
+        text.push_str(before);
+        let name = tag.split(|c: char| !c.is_alphanumeric() && c != '_').next().unwrap_or_default();
+        text.push_str(match name {
+            "generation" => "with",
+            "endgeneration" => "endwith",
+            other => other,
+        });
+        rest = &tag[name.len()..];
+    }
+    text + rest
+}
+
 fn invalid(error: impl std::fmt::Display) -> Error {
     Error::new(ErrorKind::InvalidOperation, error.to_string())
 }
