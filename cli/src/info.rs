@@ -28,6 +28,8 @@ struct Shown {
     chip: String,
     driver: &'static str,
     node: String,
+    /// Null for a Jetson's, which is on no such bus.
+    pci: Option<String>,
     sm: u32,
     sm_count: u32,
     warps_per_sm: u32,
@@ -62,6 +64,7 @@ impl From<&doorbell::Info> for Shown {
             chip: info.chip.clone(),
             driver: info.driver,
             node: info.node.clone(),
+            pci: info.pci.clone(),
             sm: info.sm,
             sm_count: info.sm_count,
             warps_per_sm: info.warps_per_sm,
@@ -83,6 +86,9 @@ impl Display for Shown {
         let mut row = |name: &str, value: String| writeln!(f, "{name:<24}{value}");
         row("chip", self.chip.clone())?;
         row("driver", format!("{} ({})", self.driver, self.node))?;
+        if let Some(pci) = &self.pci {
+            row("PCI", pci.clone())?;
+        }
         row("compute capability", format!("{}.{}", self.sm / 10, self.sm % 10))?;
         row("multiprocessors", format!("{} of {} warps", self.sm_count, self.warps_per_sm))?;
         if let Some(hz) = self.max_clock_hz {

@@ -22,7 +22,9 @@ impl Copier {
         }
         let cubin: &[u8] = match heap.driver().info().sm {
             90.. => include_bytes!("../../ptx/sm_90/copy.cubin"),
-            _ => include_bytes!("../../ptx/sm_87/copy.cubin"),
+            87 => include_bytes!("../../ptx/sm_87/copy.cubin"),
+            // Runs on any Ampere and Ada of a desktop or server.
+            _ => include_bytes!("../../ptx/sm_80/copy.cubin"),
         };
         let kernel = Module::place(heap, cubin)?.kernel("copy_bytes")?;
         Ok(self.kernel.get_or_init(|| kernel).clone())

@@ -254,5 +254,14 @@ pub fn cubins_of_other_gpus(device: &Device) -> Result<()> {
     unsafe { queue.exec(&kernel, &Launch::new(1, 32), &args)? };
     queue.submit()?.wait(SOON)?;
     assert_eq!(words.to_vec()?, [0, 1]);
+    if device.info().sm / 10 == 8 {
+        let oldest = include_bytes!("../../ptx/sm_80/copy.cubin");
+        let kernel = Module::load(device, oldest)?.kernel("copy_bytes")?;
+        let args = args![words.slice(0..1)?, words.slice(1..2)?, 4u64];
+        // SAFETY: the kernel copies one word to another.
+        unsafe { queue.exec(&kernel, &Launch::new(1, 32), &args)? };
+        queue.submit()?.wait(SOON)?;
+        assert_eq!(words.to_vec()?, [1, 1]);
+    }
     Ok(())
 }

@@ -41,7 +41,7 @@ pub(crate) struct Machine {
     pub(crate) container: bool,
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) memory_available_bytes: Option<u64>,
-    /// How many files a process may have open, after it asked for more.
+    /// How many files a process may have open.
     pub(crate) open_files: Option<u64>,
     /// The CUDA driver's library: not needed, but good to know for comparisons.
     pub(crate) libcuda: Option<String>,
@@ -216,11 +216,11 @@ fn first_word(text: &str) -> Option<String> {
     text.split_whitespace().next().map(str::to_owned)
 }
 
-/// The hard limit, up to which the runtime raises the soft one.
+/// The soft limit: the runtime leaves it as it is.
 fn open_files(limits: &str) -> Option<u64> {
     let line = limits.lines().find_map(|line| line.strip_prefix("Max open files"))?;
-    let hard = line.split_whitespace().nth(1)?;
-    if hard == "unlimited" { Some(u64::MAX) } else { hard.parse().ok() }
+    let soft = line.split_whitespace().next()?;
+    if soft == "unlimited" { Some(u64::MAX) } else { soft.parse().ok() }
 }
 
 fn container(tree: &Tree) -> bool {
@@ -391,8 +391,8 @@ mod tests {
         assert_eq!(nvidia_version("GCC version: 12.3.0"), None);
 
         let limits = "Max processes  1 2 processes\nMax open files            1024                 524288               files";
-        assert_eq!(open_files(limits), Some(524288));
-        assert_eq!(open_files("Max open files 1 unlimited files"), Some(u64::MAX));
+        assert_eq!(open_files(limits), Some(1024));
+        assert_eq!(open_files("Max open files unlimited unlimited files"), Some(u64::MAX));
         assert_eq!(open_files(""), None);
     }
 
