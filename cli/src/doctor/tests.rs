@@ -185,7 +185,7 @@ fn scarce_files_and_memory_are_warnings() {
     let warnings = report.findings.iter().filter(|finding| finding.severity == Severity::Warning);
     let causes: Vec<_> = warnings.map(|finding| (finding.code, finding.cause.as_str())).collect();
     assert_eq!(causes.len(), 2, "{causes:?}");
-    assert!(causes[0].0 == "few-files" && causes[0].1.contains("128"), "{causes:?}");
+    assert!(causes[0].0 == "few-files" && causes[0].1.contains("64"), "{causes:?}");
     assert!(causes[1].0 == "little-memory" && causes[1].1.contains("100 MiB"), "{causes:?}");
 }
 
