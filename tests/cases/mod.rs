@@ -22,7 +22,8 @@
 //! | ring, commands and arguments wrap with the GPU far behind | `order::ring_far_ahead_of_the_gpu`, `command_memory_far_ahead_of_the_gpu`, `launch_memory_far_ahead_of_the_gpu`, `a_full_ring_times_out_and_loses_nothing` |
 //! | a blocked group lets another work | `order::a_blocked_group_lets_another_work` |
 //! | launches as a diamond; forks and joins | `launches::a_graph_forks_and_joins` |
-//! | dependence counters, a second dependent, releases 1 and 2, reducing releases | left out: the crate encodes none of them; the software Orin's own tests have them |
+//! | dependence counters, a second dependent | all of `graphs`, on Hopper |
+//! | releases 1 and 2, reducing releases | left out: the crate encodes none of them; the software Orin's own tests have them |
 //! | geometry, pointers to constants and arguments, dynamic shared memory to the limit, named barriers, local memory, banks, 64 KiB bank, clusters, big parameter blocks | `kernels::geometry_as_the_kernel_sees_it`, all of `banks`, `dynamic_shared_memory_up_to_the_limit`, `named_barriers_and_a_bank_of_64_kib`, `local_memory_and_recursion`, `constants_globals_and_tables`, `clusters_read_their_neighbours`, `parameters_up_to_32_kib` |
 //! | too much asked for is refused before submission | `kernels::refuse_what_cannot_be_launched` |
 //! | every kind of fault; others undisturbed; infinite loop | all of `faults`; malformed commands cannot be made through the crate: the software Orin's tests have them |
@@ -37,6 +38,7 @@ mod banks;
 mod copies;
 mod devices;
 mod faults;
+mod graphs;
 mod kernels;
 mod launches;
 mod limits;
@@ -158,6 +160,9 @@ cases! {
         a_group_runs_together_and_what_follows_waits
         a_graph_forks_and_joins
         kernels_read_what_engines_wrote;
+    graphs:
+        random_graphs_add_up
+        one_to_many_to_one;
     banks:
         pointers_to_constants
         pointers_to_arguments

@@ -17,9 +17,18 @@ const OPERATIONS: u64 = 100_000;
 const BUFFERS: usize = 6;
 const LEN: usize = 16 << 10;
 
-struct Rng(u64);
+pub(super) struct Rng(u64);
 
 impl Rng {
+    /// What `DOORBELL_SEED` says, or else another one each time; and the number, to be told.
+    pub(super) fn of_this_run() -> (Rng, u64) {
+        let seed = number("DOORBELL_SEED").unwrap_or_else(|| {
+            SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_nanos() as u64)
+                | 1
+        });
+        (Rng(seed), seed)
+    }
+
     fn next(&mut self) -> u64 {
         self.0 ^= self.0 << 13;
         self.0 ^= self.0 >> 7;
@@ -27,9 +36,14 @@ impl Rng {
         self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 11
     }
 
-    fn below(&mut self, n: usize) -> usize {
+    pub(super) fn below(&mut self, n: usize) -> usize {
         self.next() as usize % n
     }
+}
+
+/// A number from the environment.
+fn number(name: &str) -> Option<u64> {
+    env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 
 /// Both queues in one order: the one that takes over waits for the other.
@@ -107,13 +121,9 @@ fn record(queue: &Queue, buffers: &[Buffer<u8>]) -> Result<Recorded> {
 }
 
 pub fn operations_agree_with_a_sequential_oracle(device: &Device) -> Result<()> {
-    let number = |name| env::var(name).ok().map(|text| text.parse::<u64>().expect("a number"));
     let operations = number("DOORBELL_RANDOM_OPS").unwrap_or(OPERATIONS);
-    let seed = number("DOORBELL_SEED").unwrap_or_else(|| {
-        SystemTime::now().duration_since(UNIX_EPOCH).map_or(1, |time| time.as_nanos() as u64) | 1
-    });
+    let (mut rng, seed) = Rng::of_this_run();
     println!("{operations} random operations, DOORBELL_SEED={seed}");
-    let mut rng = Rng(seed);
 
     let buffers = (0..BUFFERS)
         .map(|_| device.alloc_in::<u8>(Memory::Host, LEN))

@@ -228,8 +228,8 @@ impl Grid {
         let below = |bus: &mut Bus, limit| {
             bus.shaker.as_mut().map_or(0, |shaker| u64::from(shaker.below(limit)))
         };
-        // Slices of every order of size, so that small kernels are interrupted too.
-        let order = below(bus, 12);
+        // Slices of every order of size, so that small kernels are interrupted too; short ones for who waits.
+        let order = below(bus, if self.waits { 6 } else { 12 });
         let limit = 1 + below(bus, 1 << order);
         let mut spent = 0;
         let room = self.line.resident.len() < self.descriptor.resident as usize;
