@@ -2,6 +2,7 @@
 
 use super::Arch;
 use super::decode::{Illegal, decode};
+use super::exec::Ready;
 use super::lower::lower;
 use super::op::{Inst, Op, Pred};
 use std::fmt;
@@ -17,7 +18,7 @@ pub struct Program {
     arch: Arch,
     base: u64,
     code: Vec<u8>,
-    pages: Vec<OnceLock<Box<[Inst]>>>,
+    pages: Vec<OnceLock<Box<[Ready]>>>,
 }
 
 impl fmt::Debug for Program {
@@ -79,7 +80,7 @@ impl Program {
 
     /// The page that holds an instruction, decoded; `None` past the end.
     #[inline(always)]
-    pub(crate) fn page(&self, page: usize) -> Option<&[Inst]> {
+    pub(crate) fn page(&self, page: usize) -> Option<&[Ready]> {
         let slot = self.pages.get(page)?;
         Some(match slot.get() {
             Some(ready) => ready,
@@ -88,7 +89,7 @@ impl Program {
     }
 
     #[cold]
-    fn fill<'a>(&self, page: usize, slot: &'a OnceLock<Box<[Inst]>>) -> &'a [Inst] {
+    fn fill<'a>(&self, page: usize, slot: &'a OnceLock<Box<[Ready]>>) -> &'a [Ready] {
         let illegal = Inst { op: Op::Illegal, guard: Pred::TRUE, registers: 0 };
         slot.get_or_init(|| {
             (page * PAGE..(page + 1) * PAGE)
@@ -96,6 +97,7 @@ impl Program {
                 .map(|word| {
                     decode(self.arch, word).and_then(|decoded| lower(&decoded)).unwrap_or(illegal)
                 })
+                .map(Ready::new)
                 .collect()
         })
     }

@@ -1,8 +1,8 @@
 //! A thread block: its warps, what they share, and the order in which they run.
 
-use super::fault::{Fault, FaultKind, Trap};
+use super::fault::{Fault, FaultKind, Step, Trap};
 use super::global::{GlobalMemory, Span};
-use super::run::{self, Stop};
+use super::run::{self, Flow, Stop};
 use super::warp::{On, Warp};
 use super::watched::Watch;
 use crate::sm::op::BARRIERS;
@@ -112,6 +112,19 @@ pub(crate) struct Shared<'a, 'm> {
     pub(crate) touched: u32,
     pub(crate) clock: u64,
     pub(crate) random: Option<&'a mut u64>,
+    /// Why the warp stopped, after [`Flow::Trapped`].
+    pub(crate) trap: Option<Box<Trap>>,
+}
+
+impl Shared<'_, '_> {
+    /// How an instruction ended, in a register of the host.
+    #[inline(always)]
+    pub(crate) fn flow(&mut self, step: Step<Flow>) -> Flow {
+        step.unwrap_or_else(|trap| {
+            self.trap = Some(trap);
+            Flow::Trapped
+        })
+    }
 }
 
 /// The next number of a small generator.
@@ -228,6 +241,7 @@ impl<'a> Block<'a> {
                 touched: 0,
                 clock: self.clock,
                 random: self.random.as_mut(),
+                trap: None,
             };
             let stop = run::run(warp, &mut shared, turn.min(end - self.clock));
             let touched = shared.touched;

@@ -2,7 +2,6 @@
 
 use super::block::Shared;
 use super::fault::{FaultKind, Step, lane_trap, trap};
-use super::hot::branch;
 use super::run::Flow;
 use super::warp::{Group, On, Warp};
 use crate::sm::op::*;
@@ -34,6 +33,49 @@ fn given(w: &Warp, given: Given, exec: u32) -> u32 {
         Given::Reg(row) => first(w, row, exec),
         Given::Upper(row) => first(w, row, exec) >> 16 & 0xfff,
     }
+}
+
+/// Sends the lanes of `taken` to `target`, the others on.
+#[inline(always)]
+fn branch(w: &mut Warp, taken: u32, target: u32) -> Flow {
+    let next = w.now.pc + 1;
+    let rest = w.now.mask & !taken;
+    if taken == 0 {
+        return Flow::Next;
+    }
+    let back = target < next;
+    if rest == 0 {
+        w.now.pc = target;
+    } else {
+        let (jump, fall) = (Group::new(target, taken), Group::new(next, rest));
+        // Who is further behind goes first, so that the others are caught up with.
+        let (first, second) = if back { (jump, fall) } else { (fall, jump) };
+        w.now = first;
+        w.resume(second);
+    }
+    if back {
+        // A loop may wait for what another group of this warp does.
+        w.rotate();
+    }
+    Flow::Moved
+}
+
+/// A branch to a fixed target.
+#[inline(always)]
+pub(super) fn jump(w: &mut Warp, op: &Op, exec: u32) -> Step<Flow> {
+    let Op::Bra { to, when, mask, not, also } = *op else { unreachable!("sorted by the caller") };
+    let taken = exec & w.mask(also);
+    let set = w.uregs[mask as usize] ^ if not { u32::MAX } else { 0 };
+    // A test of who is here is the same for all who are: everybody goes or nobody.
+    let taken = match when {
+        BranchWhen::Always => taken,
+        BranchWhen::Any if taken == 0 => 0,
+        BranchWhen::Diverged if taken == set => 0,
+        BranchWhen::Converged if taken != set => 0,
+        _ => w.now.mask,
+    };
+    let target = (w.now.pc + 1).wrapping_add_signed(to);
+    Ok(branch(w, taken, target))
 }
 
 /// Sends each lane of `taken` to its own target.

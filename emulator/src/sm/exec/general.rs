@@ -392,18 +392,6 @@ fn integers(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Option<Flow>> 
                 integer::dot(how, x, y, (z ^ n).wrapping_sub(n))
             })?
         }
-        Op::Lop3Pred { d, a, b, c, table, and, with, out } => {
-            let rows = [row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?];
-            let values: [u32; 32] = std::array::from_fn(|lane| {
-                let [x, y, z] = rows.map(|r| w.regs[r][lane]);
-                integer::lop3(table, x, y, z)
-            });
-            let set = (0..32).fold(0, |mask, lane| mask | u32::from(values[lane] != 0) << lane);
-            let with = w.mask(with);
-            w.write(d, exec, &values);
-            w.set_pred(out, exec, if and { set & with } else { set | with });
-            Flow::Next
-        }
         Op::Plop3 { from, tables, out, uniform } => {
             let [a, b, c] = from.map(|p| w.mask(p));
             let [p, q] = tables.map(|table| integer::lop3(table, a, b, c));

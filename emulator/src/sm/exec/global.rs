@@ -10,20 +10,19 @@ pub(crate) struct Gathered<'m> {
     start: *mut u8,
     exec: u32,
     offsets: [u32; 32],
-    /// Whether all lanes are at the same place.
-    same: bool,
     bytes: u64,
     writable: bool,
     memory: PhantomData<&'m ()>,
 }
 
 impl Gathered<'_> {
+    /// The place of a lane that takes part.
     #[inline(always)]
     fn at<T: Word>(&self, lane: usize) -> &T {
-        assert!(size_of::<T>() as u64 == self.bytes);
+        assert!(size_of::<T>() as u64 == self.bytes && self.exec >> lane & 1 == 1);
         let place = self.start.wrapping_add(self.offsets[lane] as usize).cast::<T>();
-        // SAFETY: `Span::gather` found this lane's place to be inside the span with room for `bytes`, and
-        // aligned. The offsets of lanes that take no part are those of one that does.
+        // SAFETY: `Span::gather` found the place of this lane, which takes part, to be inside the span with room
+        // for `bytes`, and aligned.
         unsafe { &*place }
     }
 
@@ -33,11 +32,6 @@ impl Gathered<'_> {
         if self.exec != u32::MAX {
             for lane in (0..32).filter(|lane| self.exec >> lane & 1 == 1) {
                 put(lane, self.at::<T>(lane).value());
-            }
-        } else if self.same {
-            let value = self.at::<T>(0).value();
-            for lane in 0..32 {
-                put(lane, value);
             }
         } else {
             for lane in 0..32 {
@@ -150,36 +144,35 @@ impl<'m> Span<'m> {
     ) -> Option<Gathered<'m>> {
         let first = exec.trailing_zeros() as usize & 31;
         let (low_first, high_first) = (low[first], high[first]);
-        // Where an offset of zero would be, and from there the first and the last place inside.
         let inside = address.wrapping_sub(self.base);
-        let zero = inside as i64 - i64::from(low_first);
-        let least = (-zero).max(0);
-        let most = self.len.checked_sub(bytes)? as i64 - zero;
-        let room = most.min(u32::MAX.into()) - least;
-        if inside >= self.len || address % bytes != 0 || room < 0 {
+        let rest = self.len.checked_sub(inside)?.checked_sub(bytes)?;
+        if address % bytes != 0 {
             return None;
         }
-        let (least, room) = (least as u32, room as u32);
-        let (mut far, mut differ, mut outside) = (0, 0, 0);
-        let mut offsets = [0; 32];
-        for lane in 0..32 {
-            // Lanes that take no part may be anywhere; they are put where the first is.
-            let active = (exec >> lane & 1).wrapping_neg();
-            let apart = (low[lane] ^ low_first) & active;
-            far |= (high[lane] ^ high_first) & active;
-            differ |= apart;
-            offsets[lane] = apart ^ low_first;
-            outside |= u32::from(offsets[lane].wrapping_sub(least) > room);
+        // How far lower words may be from the first lane's.
+        let below = inside.min(low_first.into()) as u32;
+        let above = rest.min((!low_first).into()) as u32;
+        let (least, room) = (low_first - below, below + above);
+        let mut wrong = 0;
+        let mut look = |lane: usize, active: u32| {
+            let outside = u32::from(low[lane].wrapping_sub(least) > room);
+            let misaligned = (low[lane] ^ low_first) & (bytes as u32 - 1);
+            wrong |= (high[lane] ^ high_first | misaligned | outside) & active;
+        };
+        if exec == u32::MAX {
+            for lane in 0..32 {
+                look(lane, u32::MAX);
+            }
+        } else {
+            // Lanes that take no part may be anywhere.
+            for lane in 0..32 {
+                look(lane, (exec >> lane & 1).wrapping_neg());
+            }
         }
-        if far | outside | differ & (bytes as u32 - 1) != 0 {
-            return None;
-        }
-        let start = self.host.wrapping_offset(zero as isize);
-        Some(Gathered {
-            start,
+        (wrong == 0).then(|| Gathered {
+            start: self.host.wrapping_add(inside as usize).wrapping_sub(low_first as usize),
             exec,
-            offsets,
-            same: differ == 0,
+            offsets: *low,
             bytes,
             writable: self.writable,
             memory: PhantomData,

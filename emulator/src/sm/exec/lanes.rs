@@ -1,5 +1,8 @@
 //! Sources read and results stored in all 32 lanes at once, in loops that the compiler turns into a few vector
 //! instructions.
+//!
+//! Rows are copied out of the register file before the loop over them. The copies vanish; through references the
+//! compiler would have to find out first, each time, that the result lies nowhere near.
 
 use super::block::Shared;
 use super::fault::Step;
@@ -12,6 +15,16 @@ use crate::sm::op::*;
 #[inline(always)]
 pub(crate) fn float_mods(s: Src) -> (u32, u32) {
     (if s.abs { 0x7fff_ffff } else { u32::MAX }, if s.neg { 0x8000_0000 } else { 0 })
+}
+
+#[inline(always)]
+pub(super) fn is_zero(s: Src) -> bool {
+    s.from == From::Reg && s.index == ZERO as u8
+}
+
+/// Whether a source is this number.
+pub(super) fn is_number(s: Src, number: u32) -> bool {
+    s.from == From::Imm && s.value == number
 }
 
 /// The value of a source that is the same in all lanes.
@@ -47,7 +60,7 @@ pub(crate) fn map1(
 ) -> Step<Flow> {
     let b = row(w, e, b, 0)?;
     let mut out = [0; 32];
-    let x = &w.regs[b];
+    let x = w.regs[b];
     for lane in 0..32 {
         out[lane] = f(x[lane]);
     }
@@ -66,7 +79,7 @@ pub(crate) fn map2(
 ) -> Step<Flow> {
     let (a, b) = (row(w, e, a, 0)?, row(w, e, b, 1)?);
     let mut out = [0; 32];
-    let (x, y) = (&w.regs[a], &w.regs[b]);
+    let (x, y) = (w.regs[a], w.regs[b]);
     for lane in 0..32 {
         out[lane] = f(x[lane], y[lane]);
     }
@@ -85,7 +98,7 @@ pub(crate) fn map3(
 ) -> Step<Flow> {
     let (a, b, c) = (row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?);
     let mut out = [0; 32];
-    let (x, y, z) = (&w.regs[a], &w.regs[b], &w.regs[c]);
+    let (x, y, z) = (w.regs[a], w.regs[b], w.regs[c]);
     for lane in 0..32 {
         out[lane] = f(x[lane], y[lane], z[lane]);
     }
@@ -102,7 +115,7 @@ pub(crate) fn holds(
     f: impl Fn(u32, u32) -> bool,
 ) -> Step<u32> {
     let (a, b) = (row(w, e, a, 0)?, row(w, e, b, 1)?);
-    let (x, y) = (&w.regs[a], &w.regs[b]);
+    let (x, y) = (w.regs[a], w.regs[b]);
     let mut mask = 0;
     for lane in 0..32 {
         mask |= u32::from(f(x[lane], y[lane])) << lane;
@@ -118,7 +131,49 @@ pub(crate) fn set_both(w: &mut Warp, exec: u32, compare: Compare, mask: u32) {
     w.set_pred(compare.q, exec, compare.combine.masks(!mask, with));
 }
 
-/// A function of three sources and a number of each lane's own.
+/// A function of one source and a number of each lane's own.
+#[inline(always)]
+pub(super) fn map1_with(
+    w: &mut Warp,
+    e: &Shared,
+    exec: u32,
+    d: u16,
+    b: Src,
+    with: &[u32; 32],
+    f: impl Fn(u32, u32) -> u32,
+) -> Step<Flow> {
+    let b = row(w, e, b, 0)?;
+    let x = w.regs[b];
+    let mut out = [0; 32];
+    for lane in 0..32 {
+        out[lane] = f(x[lane], with[lane]);
+    }
+    w.write(d, exec, &out);
+    Ok(Flow::Next)
+}
+
+/// The same of two sources.
+#[inline(always)]
+pub(super) fn map2_with(
+    w: &mut Warp,
+    e: &Shared,
+    exec: u32,
+    d: u16,
+    [a, b]: [Src; 2],
+    with: &[u32; 32],
+    f: impl Fn(u32, u32, u32) -> u32,
+) -> Step<Flow> {
+    let (a, b) = (row(w, e, a, 0)?, row(w, e, b, 1)?);
+    let (x, y) = (w.regs[a], w.regs[b]);
+    let mut out = [0; 32];
+    for lane in 0..32 {
+        out[lane] = f(x[lane], y[lane], with[lane]);
+    }
+    w.write(d, exec, &out);
+    Ok(Flow::Next)
+}
+
+/// The same of three.
 #[inline(always)]
 pub(super) fn map3_with(
     w: &mut Warp,
@@ -131,7 +186,7 @@ pub(super) fn map3_with(
 ) -> Step<Flow> {
     let (a, b, c) = (row(w, e, a, 0)?, row(w, e, b, 1)?, row(w, e, c, 2)?);
     let mut out = [0; 32];
-    let (x, y, z) = (&w.regs[a], &w.regs[b], &w.regs[c]);
+    let (x, y, z) = (w.regs[a], w.regs[b], w.regs[c]);
     for lane in 0..32 {
         out[lane] = f(x[lane], y[lane], z[lane], with[lane]);
     }
@@ -148,19 +203,21 @@ pub(super) fn map_flushed<const N: usize>(
     f: impl Fn([u32; N]) -> u32,
     exact: impl Fn([u32; N]) -> u32,
 ) -> Step<Flow> {
-    let mut rows = [0; N];
+    let mut rows = [[0; 32]; N];
     for (nth, source) in sources.into_iter().enumerate() {
-        rows[nth] = row(w, e, source, nth as u16)?;
+        let at = row(w, e, source, nth as u16)?;
+        rows[nth] = w.regs[at];
     }
-    let rows = rows.map(|at| &w.regs[at]);
     let mut out = [0; 32];
-    let mut least = false;
-    for (lane, out) in out.iter_mut().enumerate() {
-        *out = f(rows.map(|row| row[lane]));
-        least |= *out & 0x7fff_ffff == 0x0080_0000;
+    let mut least = 0;
+    for lane in 0..32 {
+        out[lane] = f(rows.map(|row| row[lane]));
+        least |= u32::from(out[lane] & 0x7fff_ffff == 0x0080_0000);
     }
-    if least {
-        out = std::array::from_fn(|lane| exact(rows.map(|row| row[lane])));
+    if least != 0 {
+        for lane in 0..32 {
+            out[lane] = exact(rows.map(|row| row[lane]));
+        }
     }
     w.write(d, exec, &out);
     Ok(Flow::Next)

@@ -2,11 +2,13 @@
 
 mod across;
 mod block;
+mod code;
 mod control;
 mod fault;
 mod general;
 mod global;
 mod hot;
+mod integers;
 mod lanes;
 mod memory;
 mod packed;
@@ -16,6 +18,8 @@ mod tensor;
 mod uniform;
 mod warp;
 mod watched;
+
+pub(crate) use code::Ready;
 
 pub use block::{Block, Launch, Order, Outcome};
 pub use fault::{Fault, FaultKind};

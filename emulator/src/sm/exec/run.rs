@@ -1,14 +1,10 @@
 //! The instruction loop.
-//!
-//! It is compiled twice on x86-64, and with it everything that it calls: for any processor, and for those with
-//! AVX2 and FMA, where a fused multiply-add is one instruction instead of a library call. What is to be
-//! compiled twice must be inlined into either; so the rooms beside this one are, into one function each way:
-//! the instructions of [`super::hot`] into the loop, all others into one beside it.
 
 use super::block::{Shared, draw};
+use super::code::Ready;
 use super::fault::{FaultKind, Step, Trap, trap};
 use super::warp::Warp;
-use super::{general, hot, watched};
+use super::watched;
 use crate::sm::op::*;
 use crate::sm::program::PAGE;
 
@@ -28,6 +24,8 @@ pub(crate) enum Flow {
     Moved,
     /// Elsewhere, and the block should look at its barriers.
     Yield,
+    /// Nowhere: what it must not do is in [`Shared::trap`].
+    Trapped,
 }
 
 /// Who hears of every instruction: see [`super::watched`].
@@ -50,71 +48,20 @@ impl Hook for Nobody {
 
 /// Runs a warp for about `turn` instructions.
 pub(crate) fn run(warp: &mut Warp, shared: &mut Shared, turn: u64) -> Stop {
-    if let Some(watch) = shared.memory.watch() {
-        return watched::run(warp, shared, turn, watch);
+    match shared.memory.watch() {
+        Some(watch) => watched::run(warp, shared, turn, watch),
+        None => run_with(warp, shared, turn, &mut Nobody),
     }
-    #[cfg(target_arch = "x86_64")]
-    if std::arch::is_x86_feature_detected!("avx2") && std::arch::is_x86_feature_detected!("fma") {
-        // SAFETY: the processor has both features.
-        return unsafe { run_avx2(warp, shared, turn) };
-    }
-    run_anywhere(warp, shared, turn, &mut Nobody)
 }
 
-/// Runs one of the instructions that are not [`super::hot`].
-type Rest = unsafe fn(&mut Warp, &mut Shared, &Inst, u32) -> Step<Flow>;
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-unsafe fn run_avx2(warp: &mut Warp, shared: &mut Shared, turn: u64) -> Stop {
-    // SAFETY: the processor has what `rest_avx2` needs, as for this function.
-    unsafe { run_with(warp, shared, turn, &mut Nobody, rest_avx2) }
-}
-
-#[cfg(target_arch = "x86_64")]
-#[target_feature(enable = "avx2,fma")]
-#[inline(never)]
-unsafe fn rest_avx2(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step<Flow> {
-    general::step(w, e, inst, exec)
-}
-
-#[inline(never)]
-fn rest_anywhere(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step<Flow> {
-    general::step(w, e, inst, exec)
-}
-
-pub(super) fn run_anywhere(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Stop {
-    // SAFETY: `rest_anywhere` needs nothing.
-    unsafe { run_with(w, e, turn, hook, rest_anywhere) }
-}
-
-/// # Safety
-/// The processor must have what `rest` was compiled for.
-#[inline(always)]
-unsafe fn run_with(
-    w: &mut Warp,
-    e: &mut Shared,
-    turn: u64,
-    hook: &mut impl Hook,
-    rest: Rest,
-) -> Stop {
-    // SAFETY: as the caller promises.
-    match unsafe { steps(w, e, turn, hook, rest) } {
+pub(super) fn run_with(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Stop {
+    match steps(w, e, turn, hook) {
         Ok(()) => Stop::Turn,
         Err(trap) => Stop::Trap(trap),
     }
 }
 
-/// # Safety
-/// The processor must have what `rest` was compiled for.
-#[inline(always)]
-unsafe fn steps(
-    w: &mut Warp,
-    e: &mut Shared,
-    turn: u64,
-    hook: &mut impl Hook,
-    rest: Rest,
-) -> Step<()> {
+fn steps(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Step<()> {
     let end = e.clock + turn;
     let allocated = e.launch.registers.min(u32::from(ZERO)) as u16;
     let program = e.program;
@@ -133,7 +80,7 @@ unsafe fn steps(
         if page.get((w.now.pc - first) as usize).is_none() {
             return trap(FaultKind::OutsideCode);
         }
-        while let Some(inst) = page.get(w.now.pc.wrapping_sub(first) as usize) {
+        while let Some(Ready { inst, code }) = page.get(w.now.pc.wrapping_sub(first) as usize) {
             if e.clock >= end {
                 return Ok(());
             }
@@ -147,20 +94,22 @@ unsafe fn steps(
                 return trap(FaultKind::Register { allocated: e.launch.registers });
             }
             hook.before(w, e, inst, exec);
-            let flow = match hot::step(w, e, inst, exec) {
-                Some(done) => done?,
-                // SAFETY: as the caller promises.
-                None => unsafe { rest(w, e, inst, exec)? },
-            };
+            // SAFETY: the code was chosen for this instruction, on this processor.
+            let flow = unsafe { code(w, e, inst, exec) };
             hook.after(e);
+            if flow == Flow::Next {
+                w.now.pc += 1;
+                continue;
+            }
             match flow {
-                Flow::Next => w.now.pc += 1,
+                Flow::Next => {}
                 Flow::Moved => {
                     if w.now.mask == 0 {
                         break;
                     }
                 }
                 Flow::Yield => return Ok(()),
+                Flow::Trapped => return e.trap.take().map_or(Ok(()), Err),
             }
         }
     }

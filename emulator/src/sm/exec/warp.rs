@@ -43,11 +43,9 @@ pub(crate) struct Waiting {
 pub(crate) struct Warp {
     /// Values by register, then lane; see [`ROWS`].
     pub(crate) regs: Registers,
-    /// Lane masks by predicate; see [`TRUE`].
-    pub(crate) preds: [u32; 9],
+    /// Lane masks by predicate, see [`TRUE`]; from [`UNIFORM`] on the uniform ones, masks of all or no lanes.
+    pub(crate) preds: [u32; 32],
     pub(crate) uregs: [u32; 66],
-    /// Uniform predicates as masks of all or no lanes.
-    pub(crate) upreds: [u32; 9],
     pub(crate) bars: [u32; 16],
     /// Lanes that exist and have not exited.
     pub(crate) live: u32,
@@ -61,6 +59,9 @@ pub(crate) struct Warp {
     pub(crate) local: Vec<u8>,
     pub(crate) index: u32,
 }
+
+/// Where the uniform predicates begin.
+const UNIFORM: usize = 16;
 
 /// The register file of a warp.
 type Registers = Box<[[u32; 32]; ROWS]>;
@@ -90,13 +91,13 @@ fn registers(count: u32) -> Registers {
 
 impl Warp {
     pub(crate) fn new(index: u32, live: u32, entry: u32, count: u32) -> Warp {
-        let mut preds = [0; 9];
+        let mut preds = [0; 32];
         preds[TRUE as usize] = u32::MAX;
+        preds[UNIFORM | TRUE as usize] = u32::MAX;
         Warp {
             regs: registers(count),
             preds,
             uregs: [0; 66],
-            upreds: preds,
             bars: [0; 16],
             live,
             now: Group::new(entry, live),
@@ -120,9 +121,9 @@ impl Warp {
     /// The lanes in which a predicate holds.
     #[inline(always)]
     pub(crate) fn mask(&self, pred: Pred) -> u32 {
-        let file = if pred.uniform { &self.upreds } else { &self.preds };
-        let mask = file[pred.index as usize & 7];
-        if pred.not { !mask } else { mask }
+        let place = if pred.uniform { UNIFORM } else { 0 } | pred.index as usize & 7;
+        let flip = if pred.not { u32::MAX } else { 0 };
+        self.preds[place] ^ flip
     }
 
     /// Sets a predicate in the lanes of `exec`.
@@ -133,7 +134,7 @@ impl Warp {
     }
 
     pub(crate) fn set_upred(&mut self, index: u8, value: bool) {
-        self.upreds[index as usize] = if value { u32::MAX } else { 0 };
+        self.preds[UNIFORM | index as usize] = if value { u32::MAX } else { 0 };
     }
 
     /// A value of one lane that spans two registers.
@@ -178,8 +179,10 @@ impl Warp {
         if exec == u32::MAX {
             *row = *values;
         } else {
+            // By masks: a choice between two places would be made lane after lane.
             for lane in 0..32 {
-                row[lane] = if exec >> lane & 1 == 1 { values[lane] } else { row[lane] };
+                let active = (exec >> lane & 1).wrapping_neg();
+                row[lane] = values[lane] & active | row[lane] & !active;
             }
         }
     }

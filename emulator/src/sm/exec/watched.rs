@@ -102,7 +102,7 @@ const IVALL: u32 = 4;
 /// The loop of a watched warp.
 pub(super) fn run(w: &mut Warp, e: &mut Shared, turn: u64, watch: &dyn Watch) -> Stop {
     let accesses = Vec::with_capacity(2);
-    run::run_anywhere(w, e, turn, &mut Watching { watch, accesses })
+    run::run_with(w, e, turn, &mut Watching { watch, accesses })
 }
 
 struct Watching<'w> {

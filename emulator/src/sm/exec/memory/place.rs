@@ -13,27 +13,33 @@ const WINDOW: u64 = 1 << 24;
 
 /// The span that holds an access of one lane.
 #[inline(always)]
-pub(super) fn span<'m>(
-    e: &mut Shared<'_, 'm>,
+pub(super) fn span<'e, 'm>(
+    e: &'e mut Shared<'_, 'm>,
     address: u64,
     bytes: u32,
     lane: usize,
-) -> Step<Span<'m>> {
-    for known in &e.spans {
-        if known.holds(address, bytes.into()) {
-            return Ok(*known);
+) -> Step<&'e Span<'m>> {
+    for at in 0..e.spans.len() {
+        if e.spans[at].holds(address, bytes.into()) {
+            return Ok(&e.spans[at]);
         }
     }
     find_span(e, address, bytes, lane)
 }
 
 #[cold]
-fn find_span<'m>(e: &mut Shared<'_, 'm>, address: u64, bytes: u32, lane: usize) -> Step<Span<'m>> {
+fn find_span<'e, 'm>(
+    e: &'e mut Shared<'_, 'm>,
+    address: u64,
+    bytes: u32,
+    lane: usize,
+) -> Step<&'e Span<'m>> {
     match e.memory.span(address) {
         Ok(found) if found.holds(address, bytes.into()) => {
-            e.spans[e.oldest] = found;
-            e.oldest = (e.oldest + 1) % e.spans.len();
-            Ok(found)
+            let at = e.oldest;
+            e.spans[at] = found;
+            e.oldest = (at + 1) % e.spans.len();
+            Ok(&e.spans[at])
         }
         _ => lane_trap(FaultKind::Unmapped, lane, address),
     }
@@ -72,7 +78,7 @@ pub(super) fn place<'m>(
         Space::Shared => shared_offset(e, lane, address, bytes).map(Place::Shared),
         Space::Local => local_offset(w, e, lane, address, bytes).map(Place::Local),
         Space::Global => {
-            let span = span(e, address, bytes, lane)?;
+            let span = *span(e, address, bytes, lane)?;
             Ok(Place::Global(span, address - span.base()))
         }
         Space::Generic => {
@@ -81,7 +87,7 @@ pub(super) fn place<'m>(
             } else if let Some(offset) = inside_window(e.launch.local_window, address) {
                 local_offset(w, e, lane, offset, bytes).map(Place::Local)
             } else {
-                let span = span(e, address, bytes, lane)?;
+                let span = *span(e, address, bytes, lane)?;
                 Ok(Place::Global(span, address - span.base()))
             }
         }
