@@ -7,6 +7,7 @@ mod copier;
 mod encode;
 mod graph;
 mod launch;
+mod layout;
 mod recorder;
 mod recording;
 mod ring;

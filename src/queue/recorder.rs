@@ -1,11 +1,9 @@
-//! Recorders: they collect commands and launches, and lay them out as a [`Recording`].
+//! Recorders: they collect commands and launches for a [`Recording`].
 
 use std::fmt;
 use std::marker::PhantomData;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-
-use hw_defs::qmd::QmdField;
 
 use super::Setup;
 use super::chain::Group;
@@ -13,7 +11,8 @@ use super::commands::{Commands, Keep, LaunchSlot, Link, Owner, Shape, Signal, Sl
 use super::copier::Copier;
 use super::encode::{self, Half, Operand, Sink};
 use super::graph::{self, Graph, Node};
-use super::launch::{DESCRIPTOR_BYTES, Prepared, bank_of, place_bank};
+use super::launch::Prepared;
+use super::layout::{Image, Launched, Patched, Start};
 use super::recording::{Instance, LinkedTo, Patch, RecordedLink, Recording, SlotState};
 use super::shape::{Place, ShapeUse, ShapeWords};
 use crate::addr::GpuVa;
@@ -21,8 +20,7 @@ use crate::args::Arg;
 use crate::driver::{Engine, Memory};
 use crate::error::{Error, Result};
 use crate::memory::{Heap, View, Word};
-use crate::module::{Kernel, KernelInner, Launch};
-use crate::qmd::Descriptor;
+use crate::module::{Kernel, Launch};
 use crate::signal::Timeline;
 
 /// Numbers recordings, so that a slot of one is not taken for a slot of another.
@@ -47,41 +45,6 @@ pub struct Recorder {
     chained: bool,
     group: Group,
     copier: Copier,
-}
-
-/// Words of a launch that slots fill: of its descriptor, and of its bank.
-struct Patched {
-    descriptor: Vec<(usize, Operand)>,
-    bank: Vec<(usize, Half, Operand)>,
-}
-
-/// A launch, but for where it lies.
-pub(super) struct Launched {
-    descriptor: Descriptor,
-    bank: Vec<u32>,
-    bytes: u64,
-    kernel: Arc<KernelInner>,
-    /// Where it enters its code when another launch starts it.
-    waiting: Option<GpuVa>,
-    start: Start,
-    /// Launches that it starts, or that count it.
-    tells: Vec<usize>,
-    /// Fields of the descriptor that slots fill.
-    fields: Vec<(QmdField, u8, Operand)>,
-    words: Patched,
-    released: bool,
-    early: bool,
-}
-
-/// How a launch of a recording is started.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Start {
-    /// By the host's command at this place.
-    Host(usize),
-    /// By this launch, ahead of its end.
-    Chained(usize),
-    /// By the last of so many launches that have ended.
-    Told(u32),
 }
 
 impl Recorder {
@@ -197,12 +160,10 @@ impl Recorder {
                 hw_defs::gpfifo::MAX_WORDS
             )));
         }
-        let (image, places) = self.image();
+        let image = Image::new(&self.words, &self.launches, &mut self.patches);
         let (per_replay, patches) =
             self.patches.iter().partition(|patch| patch.slot == submission.index);
-        // Instances begin on lines of their own, so that patching one never disturbs the fetch of
-        // another, and descriptors stay aligned.
-        let stride = (image.len() * 4).next_multiple_of(DESCRIPTOR_BYTES as usize);
+        let stride = image.stride();
         let bytes = stride.checked_mul(self.instances).ok_or_else(|| {
             let instances = self.instances;
             Error::request(format!(
@@ -218,9 +179,8 @@ impl Recorder {
             let start = segment.expect("the block holds all instances").start();
             // SAFETY: the block holds all instances.
             let base = unsafe { base.byte_add(offset) };
-            let words = self.at(start, &image, &places);
             // SAFETY: inside the instance; the GPU does not know of it yet.
-            instances.push(unsafe { Instance::new(base, start, &words) });
+            instances.push(unsafe { Instance::new(base, start, &image.at(start)) });
         }
         let local = self.launches.iter().map(|launch| launch.kernel.local_bytes).max();
         let mut code: Vec<_> =
@@ -264,22 +224,10 @@ impl Recorder {
                 args.push((arg.at as usize / 4 + 1, Half::High, arg.operand));
             }
         }
-        let mut words = Patched { descriptor: Vec::new(), bank: args };
+        let mut words = Patched { bank: args, ..Patched::default() };
         self.use_shape(prepared.kernel, prepared.shape, &mut words)?;
         self.keep.extend(prepared.owners().filter_map(Keep::owner));
-        Ok(Launched {
-            bytes: prepared.bytes(),
-            kernel: kernel.clone(),
-            waiting: prepared.waiting_entry(),
-            early: prepared.shape.launch.early,
-            descriptor: prepared.descriptor,
-            bank,
-            start: Start::Told(0),
-            tells: Vec::new(),
-            fields: Vec::new(),
-            words,
-            released: false,
-        })
+        Ok(Launched::new(prepared, bank, words))
     }
 
     /// Has a launch run after everything so far, or beside the others of its group.
@@ -442,119 +390,6 @@ impl Recorder {
         let Some(launch) = self.launches.last_mut().filter(can) else { return false };
         launch.release(timeline.get().into(), value.operand);
         true
-    }
-
-    /// Commands, descriptors and banks one behind the other, and where each launch begins in words.
-    /// Notes the patches of launches.
-    fn image(&mut self) -> (Vec<u32>, Vec<usize>) {
-        let mut image = self.words.clone();
-        let mut places = Vec::new();
-        for launch in &self.launches {
-            image.resize(image.len().next_multiple_of(DESCRIPTOR_BYTES as usize / 4), 0);
-            let place = image.len();
-            places.push(place);
-            image.resize(place + launch.bytes as usize / 4, 0);
-            let bank = place + DESCRIPTOR_BYTES as usize / 4;
-            image[bank..bank + launch.bank.len()].copy_from_slice(&launch.bank);
-            for (field, shift, operand) in &launch.fields {
-                let Some(slot) = operand.slot else { continue };
-                let bits = field.in_word();
-                self.patches.push(Patch {
-                    at: (place + field.word()) as u32,
-                    slot,
-                    shift: *shift,
-                    mask: bits.max(),
-                    lo: bits.lo as u8,
-                    rest: launch.descriptor.words()[field.word()] & !bits.mask(),
-                    addend: operand.addend,
-                });
-            }
-            for (word, operand) in &launch.words.descriptor {
-                self.patches.extend(Patch::whole_word(place + word, *operand, Half::Low));
-            }
-            for (word, half, operand) in &launch.words.bank {
-                self.patches.extend(Patch::whole_word(bank + word, *operand, *half));
-            }
-        }
-        (image, places)
-    }
-
-    /// The image as it is when it lies at `start`.
-    fn at(&self, start: GpuVa, image: &[u32], places: &[usize]) -> Vec<u32> {
-        let mut image = image.to_vec();
-        let address = |place: usize| {
-            let address = start.checked_add(place as u64 * 4);
-            address.expect("the block does not wrap")
-        };
-        for (launch, place) in self.launches.iter().zip(places) {
-            let mut descriptor = launch.descriptor.clone();
-            place_bank(&mut descriptor, address(*place), launch.bank.len());
-            match launch.start {
-                Start::Host(command) => {
-                    image[command + encode::LAUNCH_ADDRESS] = (address(*place).get() >> 8) as u32;
-                }
-                Start::Chained(before) => descriptor.wait_for(address(places[before])),
-                Start::Told(1) => {}
-                Start::Told(launches) => descriptor.count(launches),
-            }
-            let start_of = |next: usize| self.launches[next].start;
-            match launch.tells[..] {
-                [] => {}
-                [next] if matches!(start_of(next), Start::Chained(_)) => {
-                    let early = self.launches[next].early;
-                    descriptor.start_next(address(*place), address(places[next]), early);
-                }
-                ref told => descriptor.tell(told.iter().map(|next| {
-                    let counts = matches!(start_of(*next), Start::Told(2..));
-                    (address(places[*next]), counts)
-                })),
-            }
-            image[*place..*place + descriptor.words().len()].copy_from_slice(descriptor.words());
-            let bank = place + DESCRIPTOR_BYTES as usize / 4;
-            for (offset, word) in launch.kernel.own_addresses(bank_of(address(*place))) {
-                image[bank + offset as usize / 4] = word;
-            }
-        }
-        image
-    }
-}
-
-impl Launched {
-    /// Has the launch be started by another, ahead of the end of that one.
-    fn follow(&mut self, before: usize) {
-        self.start = Start::Chained(before);
-        if let Some(entry) = self.waiting {
-            self.descriptor.enter(entry);
-        }
-    }
-
-    /// A launch that runs nothing.
-    fn relay(&self) -> Launched {
-        let mut descriptor = self.descriptor.clone();
-        descriptor.relay();
-        Launched {
-            descriptor,
-            bank: self.bank.clone(),
-            bytes: self.bytes,
-            kernel: self.kernel.clone(),
-            waiting: None,
-            start: Start::Told(1),
-            tells: Vec::new(),
-            fields: Vec::new(),
-            words: Patched { descriptor: Vec::new(), bank: Vec::new() },
-            released: false,
-            early: false,
-        }
-    }
-
-    fn release(&mut self, timeline: Operand, value: Operand) {
-        self.descriptor.release(timeline.value, value.value);
-        self.released = true;
-        let release = &self.descriptor.fields().release;
-        for ([low, high], operand) in [(release.address, timeline), (release.payload, value)] {
-            self.fields.push((low, 0, operand));
-            self.fields.push((high, 32, operand));
-        }
     }
 }
 
