@@ -115,7 +115,7 @@ impl Lowering<'_> {
     }
 
     /// Whether the predicate result is wanted. Nobody knows what it tells of a global access: compilers throw
-    /// it away. A generic atomic that shared memory has no unit for tells whether global memory did it.
+    /// it away. A generic atomic of other than words tells whether any memory did it.
     fn tells(&self) -> bool {
         self.pdst(81) != PSINK
     }
@@ -238,7 +238,7 @@ impl Lowering<'_> {
             }
             Kind::Atomg | Kind::Atom => {
                 let op = self.integer_atomic(Field::new(90, 87))?;
-                if self.tells() && shared_does(op) {
+                if self.tells() && op.is_of_words() {
                     return None;
                 }
                 let at = self.atomic_address();
@@ -285,7 +285,7 @@ impl Lowering<'_> {
                     0 => AtomicOp::Cas { wide },
                     _ => AtomicOp::CasTest { wide },
                 };
-                if self.tells() && shared_does(op) {
+                if self.tells() && op.is_of_words() {
                     return None;
                 }
                 let at = self.atomic_address();
@@ -484,9 +484,4 @@ impl Lowering<'_> {
             _ => return None,
         })
     }
-}
-
-/// Whether shared memory has a unit for an atomic: for words alone. Others are loops of swaps there.
-fn shared_does(op: AtomicOp) -> bool {
-    matches!(op, AtomicOp::Integer { wide: false, .. } | AtomicOp::Cas { wide: false })
 }

@@ -105,6 +105,19 @@ impl AtomicOp {
             _ => 4,
         }
     }
+
+    /// Whether it is one that both global and shared memory have a unit for: those of integers of 32 bits.
+    pub(crate) fn is_of_words(self) -> bool {
+        matches!(self, AtomicOp::Integer { wide: false, .. } | AtomicOp::Cas { wide: false })
+    }
+
+    /// Whether shared memory does it for a generic address. Of others, but for swaps of 64 bits, compilers make a
+    /// loop there.
+    pub(crate) fn is_done_by_shared(self) -> bool {
+        let swaps =
+            matches!(self, AtomicOp::Integer { op: Atomic::Exchange, .. } | AtomicOp::Cas { .. });
+        swaps || self.is_of_words()
+    }
 }
 
 /// A comparison of the set-predicate family.

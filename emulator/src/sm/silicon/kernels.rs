@@ -221,6 +221,7 @@ pub fn runs() -> Vec<Run> {
     all.extend(control());
     all.extend(parameters());
     all.extend(numeric());
+    all.extend(forms());
     all
 }
 
@@ -563,6 +564,30 @@ fn numeric() -> Vec<Run> {
                 number(96),
             ])
         },
+    ]
+}
+
+/// What compilers seldom make.
+fn forms() -> Vec<Run> {
+    // Two of four elements, in their order.
+    let places = |word: u32| {
+        let place = |at| [0x4u32, 0x8, 0x9, 0xc, 0xd, 0xe][(word >> (4 * at)) as usize % 6];
+        (0..8).fold(0, |places, at| places << 4 | place(at))
+    };
+    vec![
+        Run::new("forms", "generic_atomics", 1, 64).with([room(12), room(14)]),
+        Run::new("forms", "memory_barrier", 1, 128).with([room(256), memory(random(80, 128))]),
+        Run::new("forms", "barriers_by_register", 1, 128).with([room(128), number(3), number(64)]),
+        Run::new("forms", "virtual_recursion", 1, 32).with([room(32), number(2)]),
+        Run::new("forms", "narrow_pairs", 1, 32).with([room(256), memory(random(81, 40))]),
+        Run::new("forms", "sparse_products", 1, 32)
+            .with([
+                room(128),
+                room(128),
+                memory(halves(82, 256)),
+                memory(random(83, 32).into_iter().map(places).collect()),
+            ])
+            .close(1e-4),
     ]
 }
 

@@ -169,7 +169,12 @@ pub(super) fn atomic(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<F
         let (operand, other) = (value(w, s, lane), value(w, t, lane));
         let place = place(w, e, lane, addresses[lane], Access { width, space })?;
         // Where memory has no unit for it nothing happens, and the program is told so.
-        if p != PSINK && !matches!(place, Place::Global(..)) {
+        let has_unit = match place {
+            Place::Global(..) => true,
+            Place::Shared(_) => op.is_done_by_shared(),
+            Place::Local(_) => false,
+        };
+        if p != PSINK && !has_unit {
             continue;
         }
         let old = update(w, e, place, op, [operand, other], (lane, addresses[lane]))?;
