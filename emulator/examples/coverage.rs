@@ -11,6 +11,8 @@ struct Line {
     ampere: bool,
     hopper: bool,
     words: usize,
+    /// Words that no silicon was asked for.
+    open: usize,
 }
 
 fn main() {
@@ -23,12 +25,15 @@ fn main() {
     }
     for (check, answer) in answers() {
         let line = lines.entry((check.opcode(), check.name())).or_default();
-        line.words += usize::from(answer.is_some());
+        match answer {
+            Some(_) => line.words += 1,
+            None => line.open += 1,
+        }
     }
     let alone: HashMap<u16, ()> = checks(Arch::Sm87).iter().map(|c| (c.opcode(), ())).collect();
     println!("| opcode | instruction | sm_87 | sm_90 | words bit-exact | otherwise |");
     println!("|---|---|---|---|---|---|");
-    let (mut compared, mut words) = (0, 0);
+    let (mut compared, mut words, mut open) = (0, 0, Vec::new());
     for ((opcode, name), line) in &lines {
         let otherwise = match (line.words, line.hopper, alone.contains_key(opcode)) {
             (1.., ..) => "",
@@ -43,6 +48,9 @@ fn main() {
         println!("| {opcode:03x} | {name} | {ampere} | {hopper} | {} | {otherwise} |", line.words);
         compared += usize::from(line.words > 0);
         words += line.words;
+        if line.open > 0 {
+            open.push(format!("{} of {opcode:03x} {name}", line.open));
+        }
     }
     println!();
     println!(
@@ -51,4 +59,7 @@ fn main() {
         lines.len(),
         lines.len() - compared,
     );
+    if !open.is_empty() {
+        println!("Never asked: {}.", open.join(", "));
+    }
 }

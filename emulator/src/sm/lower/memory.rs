@@ -95,7 +95,10 @@ impl Lowering<'_> {
             (2, _) => integer(true, false),
             (3, Arch::Sm90) | (5, _) => integer(true, true),
             (3, Arch::Sm87) => add(AtomicOp::AddF32 { flush: true }),
-            (4, _) if op <= 2 => Some(AtomicOp::Halves { kind: half::Kind::F16, op: op as u8 }),
+            // On Hopper sixteen bytes, which reductions do not know.
+            (4, Arch::Sm87) if op <= 2 => {
+                Some(AtomicOp::Halves { kind: half::Kind::F16, op: op as u8 })
+            }
             (6, _) => add(AtomicOp::AddF64),
             _ => None,
         }

@@ -251,6 +251,8 @@ pub(super) fn around(check: &Decoded) -> Vec<u128> {
     let word = check.word & !SCHEDULING.mask();
     match check.row.kind {
         Kind::S2ur
+        // Takes the longer, the more the lanes differ.
+        | Kind::Match
         | Kind::Ldg
         | Kind::Ld
         | Kind::Lds
