@@ -12,6 +12,7 @@ use std::{env, fs};
 
 use doorbell::{Arg, Commands, Device, Error, Launch, Memory, Module, Result, Select};
 use emulator::Options;
+use emulator::profile::Profile;
 use emulator::sm::silicon::kernels::{self, Argument, HEADER, Outcome, Run};
 use libtest_mimic::{Arguments, Completion, Failed, Trial};
 
@@ -24,7 +25,9 @@ fn main() {
     let mut arguments = Arguments::from_args();
     // One GPU: not side by side.
     arguments.test_threads.get_or_insert(1);
-    let mut trials: Vec<Trial> = cubins("sm_87").map(software).collect();
+    let boards = [("sm_87", "agx-orin-30w"), ("sm_90", "no-board-hopper")];
+    let each = |(sm, board)| cubins(sm).map(move |cubin| software(cubin, board));
+    let mut trials: Vec<Trial> = boards.into_iter().flat_map(each).collect();
     trials.push(Trial::ignorable_test("every_kernel_on_this_gpu", || match open()? {
         Ok(device) => {
             for cubin in cubins(&format!("sm_{}", device.info().sm)) {
@@ -37,9 +40,10 @@ fn main() {
     libtest_mimic::run(&arguments, trials).exit();
 }
 
-fn software(cubin: Cubin) -> Trial {
+fn software(cubin: Cubin, board: &str) -> Trial {
+    let profile = Profile::by_name(board).expect("there is such a board");
     Trial::test(format!("software_orin/{}", cubin.path()), move || {
-        emulator::run(Options::default(), |_| {
+        emulator::run(Options { profile, ..Options::default() }, |_| {
             compare(&Device::open(Select::Auto)?, &cubin).map_err(Failed::from)
         })?
     })
