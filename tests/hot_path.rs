@@ -8,7 +8,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
 use std::time::Duration;
 
-use doorbell::{Commands, Device, Memory, Options, Result, WaitPolicy};
+use doorbell::{Commands, Device, Launch, Memory, Module, Options, Result, WaitPolicy, args};
+use emulator::profile::Profile;
 
 thread_local! {
     static ALLOCATIONS: Cell<usize> = const { Cell::new(0) };
@@ -132,8 +133,9 @@ fn cost(hot: &mut dyn FnMut() -> Result<()>) -> Result<(usize, usize)> {
 }
 
 /// On a thread of its own, for the trap stays until the thread ends.
-fn on_a_trapped_thread(test: impl FnOnce(&Device) -> Result<()> + Send) {
-    emulator::run(emulator::Options::default(), |_| {
+fn on_a_trapped_thread(board: &str, test: impl FnOnce(&Device) -> Result<()> + Send) {
+    let profile = Profile::by_name(board).expect("there is such a board");
+    emulator::run(emulator::Options { profile, ..Default::default() }, |_| {
         let device = Options::new().wait_policy(WaitPolicy::SPIN).open()?;
         test(&device)
     })
@@ -147,7 +149,7 @@ const SOON: Duration = Duration::from_secs(20);
 /// One test, for the counter of system calls is the process's.
 #[test]
 fn submit_replay_and_wait_allocate_nothing_and_make_no_system_call() {
-    on_a_trapped_thread(|device| {
+    on_a_trapped_thread("agx-orin-30w", |device| {
         let mut copy = device.copy_queue()?;
         let mut compute = device.compute_queue()?;
         let to = device.alloc_in::<u64>(Memory::Host, 64)?;
@@ -206,4 +208,50 @@ fn submit_replay_and_wait_allocate_nothing_and_make_no_system_call() {
         assert_eq!(boxed.0, 2, "the counter counts");
         Ok(())
     });
+    // Launches are chained in one way on an Orin, and in another on Hopper.
+    for board in ["agx-orin-30w", "no-board-hopper"] {
+        on_a_trapped_thread(board, replays_of_kernels);
+    }
+}
+
+/// A chain and a graph, with another value each time.
+fn replays_of_kernels(device: &Device) -> Result<()> {
+    let cubin: &[u8] = match device.info().sm {
+        90 => include_bytes!("../ptx/sm_90/vector.cubin"),
+        _ => include_bytes!("../ptx/sm_87/vector.cubin"),
+    };
+    let module = Module::load(device, cubin)?;
+    let (fill, add_one) = (module.kernel("fill")?, module.kernel("add_one")?);
+    let mut queue = device.compute_queue()?;
+    let words = device.alloc_in::<u32>(Memory::Host, 5 * 32)?;
+    let at = |i: usize| words.slice(32 * i..32 * (i + 1));
+    let one = Launch::new(1, 32);
+    let mut recorder = queue.record();
+    let value = recorder.value_slot(0)?;
+    // SAFETY: the kernels read and write the 32 words that they are given.
+    unsafe {
+        recorder.exec(&fill, &one, &args![at(0)?, value, 32u32])?;
+        recorder.exec(&add_one, &one, &args![at(1)?, at(0)?, 32u32])?;
+        let top = recorder.exec_after(&add_one, &one, &args![at(2)?, at(1)?, 32u32], &[])?;
+        let side = recorder.exec_after(&add_one, &one, &args![at(3)?, at(1)?, 32u32], &[])?;
+        recorder.exec_after(&add_one, &one, &args![at(4)?, at(2)?, 32u32], &[top, side])?;
+    }
+    let mut recording = recorder.finish()?;
+    let mut count = 0u32;
+    let mut replays = || {
+        for _ in 0..ROUNDS / 10 {
+            count += 1;
+            recording.set_value(value, count.into())?;
+            queue.replay(&mut recording)?.wait(SOON)?;
+            assert_eq!(words.get(4 * 32 + 31)?, count + 3);
+        }
+        Ok(())
+    };
+    // Warm, as above.
+    replays()?;
+    trap_system_calls();
+    let spent = cost(&mut replays)?;
+    let last = LAST_CALL.load(Ordering::Relaxed);
+    assert_eq!(spent, (0, 0), "replays of kernels cost this; the last call was {last}");
+    Ok(())
 }
