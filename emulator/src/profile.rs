@@ -297,4 +297,12 @@ mod tests {
         assert_eq!(Profile::by_name("agx-orin-30w").unwrap().sm_count(), 8);
         assert_eq!(Profile::by_name("agx-orin-maxn").unwrap().sm_count(), 16);
     }
+
+    #[test]
+    fn a_board_that_does_not_exist_says_so() {
+        for profile in Profile::all() {
+            let known = &profile.characteristics.chipname[..5] == b"ga10b";
+            assert_eq!(!known, profile.about.contains("DOES NOT EXIST"), "{}", profile.name);
+        }
+    }
 }

@@ -35,6 +35,18 @@ fn alloc_obj_ctx_accepts_classes_of_this_chip_and_of_earlier_ones() {
 }
 
 #[test]
+fn alloc_obj_ctx_of_the_board_that_does_not_exist_knows_no_orins_engines() {
+    let mut board = Board::named("no-board-hopper");
+    let rig = board.rig();
+    for class in [0xcbc0, 0xc8b5] {
+        assert_eq!(board.object(rig.channel, class), Ok(0), "{class:#x}");
+    }
+    for class in [0xc7c0, 0xc7b5, 0xc797, 0xa140] {
+        assert_eq!(board.object(rig.channel, class), einval(), "{class:#x}");
+    }
+}
+
+#[test]
 fn alloc_obj_ctx_no_tsg_einval_but_the_class_is_kept() {
     let mut board = Board::new();
     let ctrl = board.ctrl();
