@@ -23,7 +23,8 @@ pub enum Select {
     Auto,
     /// A Jetson's own, through nvgpu.
     Jetson,
-    /// A desktop's or server's, through NVIDIA's own driver.
+    /// A desktop's or server's, through NVIDIA's own driver: of several the first whose node this
+    /// process has.
     Desktop,
 }
 
@@ -35,6 +36,7 @@ pub enum Select {
 /// # Ok::<(), doorbell::Error>(())
 /// ```
 #[derive(Debug, Clone)]
+#[must_use = "options do nothing until `open` is called"]
 pub struct Options {
     select: Select,
     policy: WaitPolicy,
@@ -87,13 +89,14 @@ impl Options {
         self
     }
 
-    /// Memory of a queue for commands that are not done yet; 256 KiB unless set, at least 4 KiB.
+    /// Memory of a queue for commands that are not done yet, from 4 KiB to 1 GiB; 256 KiB unless set.
     pub fn command_bytes(mut self, bytes: u64) -> Options {
         self.command_bytes = bytes;
         self
     }
 
-    /// Opens the GPU.
+    /// Opens the GPU. The sentence of what stands in the way says how to remove it; where no node
+    /// is there at all it is [`Error::NoDevice`].
     pub fn open(self) -> Result<Device> {
         if !self.ring_entries.is_power_of_two() || !(2..=65536).contains(&self.ring_entries) {
             return Err(Error::Request(format!(
@@ -156,7 +159,8 @@ impl Device {
         self.heap.driver().info()
     }
 
-    /// Memory for `len` elements that kernels and copies work on, zeroed.
+    /// Memory for `len` elements that kernels and copies work on, zeroed. On a desktop or server GPU
+    /// the CPU cannot reach it: what is to be read back is copied to [`Memory::Host`].
     pub fn alloc<T: Element>(&self, len: usize) -> Result<Buffer<T>> {
         self.alloc_in(Memory::Device, len)
     }
@@ -167,7 +171,7 @@ impl Device {
     }
 
     /// A buffer of another library or process, such as a camera's, given as a dma-buf. The
-    /// descriptor may be closed afterwards.
+    /// descriptor may be closed afterwards. Jetsons only.
     pub fn import(&self, fd: BorrowedFd<'_>) -> Result<Buffer<u8>> {
         Buffer::import(&self.heap, fd)
     }
@@ -177,7 +181,8 @@ impl Device {
         Timeline::new(&self.heap, self.options.policy)
     }
 
-    /// A queue for kernels.
+    /// A queue for kernels. Opening the first one of a process takes up to a second on a Jetson; a
+    /// device has at most 128 queues.
     pub fn compute_queue(&self) -> Result<Queue> {
         self.queue(Engine::Compute)
     }

@@ -66,10 +66,23 @@
 //!
 //! # What is checked, and what is not
 //!
-//! Sizes, places and slots are checked when a command is encoded. Buffers may be dropped at any
-//! time: their memory goes back when the GPU is done with it. The crate never forms a reference to
-//! memory that the GPU can write. Launching a kernel is `unsafe`: what the kernel does with its
-//! arguments nobody can check.
+//! Sizes, places and slots are checked when a command is encoded, and that all belongs to the queue's
+//! own device. Buffers may be dropped at any time: their memory goes back when the GPU is done with it.
+//! The crate never forms a reference to memory that the GPU can write. Launching a kernel is `unsafe`:
+//! what the kernel does with its arguments nobody can check.
+//!
+//! # Waiting, threads and processes
+//!
+//! Every wait names a time. One that runs out ends the wait and not the work: the ticket or timeline can
+//! be waited for again. Dropping a [`Queue`] waits for what it sent, at most
+//! [`Options::stall_timeout`], and then closes the channel, which ends a kernel that never would.
+//!
+//! [`Device`], [`Buffer`], [`Timeline`], [`Module`] and [`Kernel`] can be used from any number of threads
+//! at once. A [`Queue`], a [`Recorder`] and a [`Recording`] have one user at a time and may move
+//! between threads; each thread can have queues of its own.
+//!
+//! A device belongs to the process that opened it. After `fork` its memory is not there in the child,
+//! which must neither use nor drop it, nor what came of it; the child opens a device of its own.
 
 mod addr;
 mod args;
@@ -96,3 +109,18 @@ pub use queue::{
     Commands, LaunchSlot, Node, Place, Queue, Recorder, Recording, Shape, Signal, Slot, Value,
 };
 pub use signal::{Ticket, Timeline, WaitPolicy};
+
+/// What the page above promises of threads.
+const _: () = {
+    const fn shared<T: Send + Sync>() {}
+    const fn moved<T: Send>() {}
+    shared::<Device>();
+    shared::<Buffer>();
+    shared::<Timeline>();
+    shared::<Module>();
+    shared::<Kernel>();
+    shared::<Error>();
+    moved::<Queue>();
+    moved::<Recorder>();
+    moved::<Recording>();
+};

@@ -74,6 +74,7 @@ pub(crate) struct KernelInner {
 
 /// Grid, block and dynamic shared memory of one launch, and when it may start.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[must_use = "this describes a launch and launches nothing"]
 pub struct Launch {
     pub(crate) grid: [u32; 3],
     pub(crate) block: [u32; 3],
@@ -162,7 +163,13 @@ impl From<[u32; 3]> for Dim {
 }
 
 impl Module {
-    /// Places a cubin in GPU memory.
+    /// Places a cubin in GPU memory: one that was built for this GPU, or for an older one of the same
+    /// generation (sm_80 and sm_87 code runs on sm_87, neither on sm_90).
+    ///
+    /// Kernels see the special registers of PTX as they are. Those that a driver may give a meaning to
+    /// are 0 here, as the manual of PTX allows: `%envreg0` to `%envreg31`, `%gridid`,
+    /// `%current_graph_exec`. Cubins that need the toolkit's own services, such as `printf`, are
+    /// refused by name.
     pub fn load(device: &Device, cubin: &[u8]) -> Result<Module> {
         Module::place(device.heap(), cubin)
     }

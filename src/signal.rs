@@ -85,7 +85,7 @@ impl Timeline {
         reached(self.value(), value)
     }
 
-    /// Signals from the CPU.
+    /// Signals from the CPU. What it wrote before is visible to queues that wait for the value.
     pub fn set(&self, value: u64) {
         self.word.store(value);
     }
@@ -95,7 +95,8 @@ impl Timeline {
         self.word.timestamp()
     }
 
-    /// Waits until the timeline reaches `value`, by the device's wait policy.
+    /// Waits until the timeline reaches `value`, by the device's wait policy. The value may be anything
+    /// less than 2^63 ahead of where the timeline stands: what is further counts as reached.
     ///
     /// Ends early with [`Error::Fault`] when the GPU has stopped a queue that the timeline depends
     /// on: the queue whose own it is, one that signals it, or one that such a queue waits for in
@@ -225,7 +226,10 @@ fn give_up(word: &Word, value: u64, waited: Duration) -> Result<()> {
     Err(match fault {
         Some(fault) => Error::Fault(fault.into()),
         None => Error::Timeout {
-            signal: format!("the timeline at {}", word.gpu()),
+            signal: match word.heap().queue_of(word) {
+                Some(queue) => format!("the timeline of a {queue}"),
+                None => format!("the timeline at {}", word.gpu()),
+            },
             waited,
             awaited: value,
             last_seen,

@@ -54,7 +54,7 @@ impl Node {
     }
 
     /// Issues one ioctl. The request's type guarantees that the driver reads and writes exactly
-    /// `A`.
+    /// `A`; where `A` holds addresses, the caller keeps what lies there alive and to itself.
     pub(crate) fn call<A: Argument>(&self, request: Request<A>, args: &mut A) -> Result<()> {
         // SAFETY: `args` is a live, exclusive `A`, and `request` encodes the size of `A`, which
         // is all that the driver touches.
@@ -266,7 +266,8 @@ pub(crate) fn wait_readable<'a>(fds: impl Iterator<Item = BorrowedFd<'a>>, timeo
     // counts as a wake-up: the caller looks at memory again in any case.
     unsafe { libc::poll(watched.as_mut_ptr(), watched.len() as libc::nfds_t, timeout) };
     for event in watched.iter().filter(|event| event.revents & libc::POLLIN != 0) {
-        // nvgpu clears an event when poll reports it and has no read; an eventfd wants a read.
+        // The drivers clear an event when poll reports it and have no read; the software Orin wants
+        // one, and does not block.
         let mut count = [0u8; 8];
         // SAFETY: `count` is eight writable bytes, and the descriptor, just reported readable,
         // is borrowed by the caller for the whole call.

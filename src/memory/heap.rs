@@ -13,7 +13,7 @@ use super::progress::{Links, MOST_QUEUES, Progress, Seen, depended_on};
 use crate::addr::{GpuRange, GpuVa};
 use crate::barrier;
 use crate::driver::sys::{PAGE, whole_pages};
-use crate::driver::{Allocation, Driver, Memory};
+use crate::driver::{Allocation, Driver, Engine, Memory};
 use crate::error::{Error, Fault, Result};
 
 /// What all parts of an open device share: the driver, how far each queue has come, and memory
@@ -150,6 +150,13 @@ impl Heap {
         word.timestamp_word().store(0, Ordering::Relaxed);
         word.store(0);
         Ok(word)
+    }
+
+    /// The kind of queue whose own timeline a word is, if it is one's.
+    pub(crate) fn queue_of(&self, word: &Word) -> Option<Engine> {
+        let queues = lock(&self.queues);
+        let mut open = queues.iter().filter_map(Weak::upgrade);
+        Some(open.find(|queue| std::ptr::eq(&*queue.word, word))?.engine)
     }
 
     /// Looks, without a system call, for a fault that keeps `word` from being signalled.

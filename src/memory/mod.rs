@@ -38,6 +38,11 @@ unsafe impl<T: Element, const N: usize> Element for [T; N] {}
 ///
 /// Dropping a buffer is always safe: the memory goes back once every command that was encoded
 /// before is done.
+///
+/// The CPU's accesses go straight to the memory, in order with nothing but what the caller waits for:
+/// what a queue wrote is there once a ticket or timeline that stands for it has been waited for, and
+/// what the CPU wrote is seen by everything submitted afterwards. Who reads while somebody else writes,
+/// be it a queue or a thread, may see some bytes old and some new.
 pub struct Buffer<T: Element = u8> {
     block: Arc<Block>,
     len: usize,

@@ -224,7 +224,8 @@ impl From<LaunchSlot> for Shape {
 }
 
 /// The commands that a [`Queue`](super::Queue) and a [`Recorder`](super::Recorder) take. Each
-/// begins when those before it on the same queue have finished.
+/// begins when those before it on the same queue have finished. One that is refused is not encoded;
+/// those before it are, and go with the next submission.
 ///
 /// This trait is implemented for those two and cannot be for others.
 #[allow(private_bounds)]
@@ -263,8 +264,11 @@ pub trait Commands: Target + Sized {
 
     /// Launches a kernel. Compute queues only.
     ///
-    /// Number and sizes of the arguments, the block, the grid and shared memory are checked.
-    /// [`args!`](crate::args) makes a list of arguments.
+    /// Number and sizes of the arguments, the block, the grid and shared memory are checked; what an
+    /// argument of the right size means is not. [`args!`](crate::args) makes a list of arguments.
+    ///
+    /// The first launch of a kernel that needs more local memory than any before waits until the
+    /// queue has nothing to do, and so does the first replay of a recording with such a kernel.
     ///
     /// # Safety
     /// What cannot be checked is what the kernel does: it can write anywhere that this device's

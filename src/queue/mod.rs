@@ -95,6 +95,9 @@ impl Queue {
 
     /// Sends everything encoded since the last submission. An empty submission is legal: its
     /// ticket is done when everything before it is.
+    ///
+    /// Waits where ring or command memory is full. Where the GPU makes no room in time the error is
+    /// [`Error::Timeout`]; nothing is lost then, and a later call sends it.
     pub fn submit(&mut self) -> Result<Ticket<&Timeline>> {
         if self.commands.pending() == 0 {
             self.make_space()?;
@@ -105,8 +108,9 @@ impl Queue {
 
     /// Sends a recording, with the values that its slots have now.
     ///
-    /// Takes no lock, allocates nothing and makes no system call, unless the ring is full or all
-    /// instances of the recording are still running: then it waits.
+    /// What was encoded on the queue before goes off first. Takes no lock, allocates nothing and makes
+    /// no system call, unless the ring is full or all instances of the recording are still running
+    /// ([`Recorder::in_flight`]): then it waits.
     pub fn replay(&mut self, recording: &mut Recording) -> Result<Ticket<&Timeline>> {
         recording.check_queue(self.channel.word())?;
         self.prepare_for_kernels(recording.local_bytes())?;
@@ -134,7 +138,8 @@ impl Queue {
         Recorder::new(self.heap(), self.setup, self.channel.word(), copier.unwrap_or_default())
     }
 
-    /// Waits until everything submitted is done.
+    /// Sends what has been encoded and waits until all is done, at most the device's
+    /// [`stall_timeout`](crate::Options::stall_timeout).
     pub fn finish(&mut self) -> Result<()> {
         let timeout = self.setup.patience.timeout;
         self.submit()?.wait(timeout)

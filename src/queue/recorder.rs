@@ -81,7 +81,7 @@ impl Recorder {
         self
     }
 
-    /// A payload that can change between replays.
+    /// A payload that can change between replays. Where it fills 4 bytes, its lower 4 count.
     pub fn value_slot(&mut self, value: u64) -> Result<Slot<u64>> {
         self.slot(value, 0, Keep::Nothing)
     }

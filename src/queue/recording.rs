@@ -16,6 +16,8 @@ use crate::signal::Timeline;
 
 /// Commands laid out in memory that the GPU reads, ready to be replayed any number of times with
 /// [`Queue::replay`](super::Queue::replay). It keeps the buffers and timelines that it uses alive.
+///
+/// What its slots hold can be changed at any time: replays in flight keep what they were sent with.
 pub struct Recording {
     pub(super) id: u64,
     pub(super) heap: Arc<Heap>,
@@ -79,8 +81,9 @@ impl Recording {
         self.set(slot, timeline.gpu().get(), Keep::Word(timeline.word()))
     }
 
-    /// Changes grid, block and dynamic shared memory of the launches that use the slot, from the next
-    /// replay on. Refused as a whole where one of the kernels cannot be launched like that.
+    /// Changes grid, block and shared memory of the launches that use the slot, from the next replay on.
+    /// Refused as a whole where one of the kernels cannot be launched like that. Whether they may start
+    /// early stays as it was recorded.
     ///
     /// # Safety
     /// As for [`Commands::exec`](super::Commands::exec): the caller knows that the kernels, launched

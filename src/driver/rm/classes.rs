@@ -49,7 +49,7 @@ fn first<P: Argument>(list: &[u32], known: &[Class<P>], what: &str) -> Result<Cl
     known.iter().find(|class| list.contains(&class.number())).copied().ok_or_else(|| {
         let known: Vec<_> = known.iter().map(Class::name).collect();
         format!(
-            "it has no {what} class that this crate speaks ({}); Ampere, Ada and Hopper GPUs do",
+            "it has no {what} class that this crate speaks ({}); Ampere, Ada and Hopper GPUs do, outside MIG mode",
             known.join(", ")
         )
     })

@@ -50,7 +50,7 @@ pub(crate) fn errno(call: &str, node: &str, errno: Errno) -> String {
             "this user may not open it (`ls -l {node}` shows who may); in a container, pass it in with `--device` or the NVIDIA runtime"
         ),
         ("open", Errno::ENOENT | Errno::ENXIO | Errno::ENODEV) => {
-            "there is no such node; load the driver and have it make its nodes with `sudo nvidia-modprobe -u -c 0`".to_owned()
+            "there is no such node; load the driver and have it make its nodes with `sudo nvidia-modprobe -u -c 0`, or pass it into the container (`--gpus all`)".to_owned()
         }
         ("open", Errno::EIO) => {
             "the driver could not start the GPU; `dmesg` says why".to_owned()
