@@ -299,6 +299,14 @@ impl Raw {
                 .as_ref()
                 .is_some_and(|early| self.is_set(early.invalidate_data)),
         };
+        if let Some(latch) =
+            descriptor.arrives_at.filter(|_| descriptor.arrives_at == descriptor.waits_on)
+        {
+            return Err(self.fault(format!(
+                "it waits at latch {latch:#x}, at which it arrives itself: one latch for all launches ends in an \
+                 exception on an H200"
+            )));
+        }
         if runs { Ok(descriptor) } else { self.relay(descriptor) }
     }
 

@@ -166,6 +166,24 @@ fn an_early_launch_overlaps_the_one_before() {
 }
 
 #[test]
+fn one_latch_for_all_launches_is_a_fault() {
+    let mut stage = Stage::of(&V4, &[0]);
+    let entry = stage.load(WORD_90, "increment");
+    let qmd = stage.qmd(entry, &at(0));
+    for (field, value) in [
+        (ARRIVE_AT_LATCH_VALID, 1),
+        (ARRIVE_AT_LATCH_ID, 7),
+        (WAIT_ON_LATCH_VALID, 1),
+        (WAIT_ON_LATCH_ID, 7),
+    ] {
+        stage.patch(qmd, field, value);
+    }
+    let (code, report) = stage.bench.fault(&[pcas(qmd)]);
+    assert_eq!(code, 13);
+    says(&report, &[&format!("the QMD at {qmd:#x}"), "waits at latch 0x7"]);
+}
+
+#[test]
 fn a_kernel_waits_where_it_says_until_the_latch_is_open() {
     let early = include_bytes!("../../../../ptx/sm_90/early.cubin");
     let time = include_bytes!("../../../../ptx/sm_90/time.cubin");
