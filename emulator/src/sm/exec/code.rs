@@ -9,7 +9,7 @@
 
 use super::block::Shared;
 use super::run::Flow;
-use super::warp::Warp;
+use super::warp::{Condition, Warp};
 use super::{general, hot};
 use crate::sm::op::Inst;
 
@@ -21,12 +21,13 @@ pub(crate) type Code = unsafe fn(&mut Warp, &mut Shared, &Inst, u32) -> Flow;
 pub(crate) struct Ready {
     pub(crate) inst: Inst,
     pub(super) code: Code,
+    pub(super) guard: Condition,
 }
 
 impl Ready {
     pub(crate) fn new(inst: Inst) -> Ready {
-        let any = || code!(|w, e, exec, inst| general::step(w, e, inst, exec));
-        Ready { code: hot::choose(&inst.op).unwrap_or_else(any), inst }
+        let code = hot::choose(&inst.op).unwrap_or_else(|| general::choose(&inst.op));
+        Ready { code, guard: Condition::new(inst.guard), inst }
     }
 }
 
@@ -37,7 +38,7 @@ pub(super) fn long_vectors() -> bool {
 }
 
 /// A function of the warp, what the block shares, the lanes that run and the instruction, or the operation taken
-/// apart, as [`Code`] for this processor.
+/// apart, as [`Code`] for this processor. With a list of sources in front there is code of its own for registers.
 macro_rules! code {
     (|$w:ident, $e:ident, $exec:ident, $inst:ident| $body:expr) => {{
         use $crate::sm::exec::{block::Shared, code::Code, fault::Step, run::Flow, warp::Warp};
@@ -68,6 +69,15 @@ macro_rules! code {
             let $op = inst.op else { unreachable!("the code of another operation") };
             $body
         })
+    };
+    ([$($source:ident),*] |$w:ident, $e:ident, $exec:ident, $op:pat_param| $body:expr) => {
+        match $crate::sm::exec::lanes::registers([$($source),*]) {
+            true => code!(|$w, $e, $exec, $op| {
+                assert!($crate::sm::exec::lanes::registers([$($source),*]));
+                $body
+            }),
+            false => code!(|$w, $e, $exec, $op| $body),
+        }
     };
 }
 pub(super) use code;

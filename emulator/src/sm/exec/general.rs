@@ -1,6 +1,7 @@
 //! The instructions that are not worth a vector loop of their own: one lane after the other.
 
 use super::block::Shared;
+use super::code::{Code, code};
 use super::fault::{FaultKind, Step, trap};
 use super::lanes::{float_mods, holds, map1, map2, map3, row, scalar, set_both};
 use super::run::Flow;
@@ -52,19 +53,18 @@ fn write_wide(w: &mut Warp, d: u16, exec: u32, values: &[u64; 32]) -> Flow {
     Flow::Next
 }
 
-/// Runs one instruction in the lanes of `exec`.
-#[inline(always)]
-pub(crate) fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step<Flow> {
-    match inst.op {
-        Op::Illegal => match e.program.illegal(w.now.pc as usize) {
+/// The code of any instruction: of the room that knows it.
+pub(super) fn choose(op: &Op) -> Code {
+    match op {
+        Op::Illegal => code!(|w, e, _exec, _inst| match e.program.illegal(w.now.pc as usize) {
             Some(why) => trap(FaultKind::IllegalInstruction(why)),
             None => trap(FaultKind::OutsideCode),
-        },
-        Op::Fence => {
+        }),
+        Op::Fence => code!(|_w, _e, _exec, _inst| {
             std::sync::atomic::fence(std::sync::atomic::Ordering::SeqCst);
             Ok(Flow::Next)
-        }
-        Op::Uniform(op) => uniform::step(w, e, op),
+        }),
+        Op::Uniform(_) => code!(|w, e, _exec, Op::Uniform(op)| uniform::step(w, e, op)),
         Op::Load { .. }
         | Op::Store { .. }
         | Op::Atom { .. }
@@ -74,7 +74,7 @@ pub(crate) fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step
         | Op::PhaseCheck { .. }
         | Op::ExchangeUniform { .. }
         | Op::Ldc { .. }
-        | Op::Uldc { .. } => memory::step(w, e, &inst.op, exec),
+        | Op::Uldc { .. } => code!(|w, e, exec, inst| memory::step(w, e, &inst.op, exec)),
         Op::Hmma { .. }
         | Op::Imma { .. }
         | Op::Bmma { .. }
@@ -82,21 +82,21 @@ pub(crate) fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step
         | Op::Sparse { .. }
         | Op::Stsm { .. }
         | Op::Ldsm { .. }
-        | Op::Movm { .. } => tensor::step(w, e, &inst.op, exec),
+        | Op::Movm { .. } => code!(|w, e, exec, inst| tensor::step(w, e, &inst.op, exec)),
         Op::HAdd { .. }
         | Op::HMul { .. }
         | Op::HFma { .. }
         | Op::HSet { .. }
         | Op::HSetP { .. }
         | Op::HMnMx { .. }
-        | Op::Pack { .. } => packed::step(w, e, &inst.op, exec),
+        | Op::Pack { .. } => code!(|w, e, exec, inst| packed::step(w, e, &inst.op, exec)),
         Op::Vote { .. }
         | Op::VoteU { .. }
         | Op::Match { .. }
         | Op::Redux { .. }
         | Op::Elect { .. }
         | Op::RegToUreg { .. }
-        | Op::Shfl { .. } => across::step(w, e, &inst.op, exec),
+        | Op::Shfl { .. } => code!(|w, e, exec, inst| across::step(w, e, &inst.op, exec)),
         Op::FAdd { .. }
         | Op::FMul { .. }
         | Op::FFma { .. }
@@ -105,19 +105,42 @@ pub(crate) fn step(w: &mut Warp, e: &mut Shared, inst: &Inst, exec: u32) -> Step
         | Op::FSet { .. }
         | Op::FSetP { .. }
         | Op::Fchk { .. }
-        | Op::Mufu { .. } => single(w, e, &inst.op, exec),
+        | Op::Mufu { .. } => code!(|w, e, exec, inst| single(w, e, &inst.op, exec)),
         Op::DFma { .. } | Op::DAdd { .. } | Op::DMul { .. } | Op::DSetP { .. } => {
-            doubles(w, e, &inst.op, exec)
+            code!(|w, e, exec, inst| doubles(w, e, &inst.op, exec))
         }
         Op::FromInteger { .. }
         | Op::ToInteger { .. }
         | Op::Refloat { .. }
         | Op::RoundIntegral { .. }
-        | Op::Narrow { .. } => conversion(w, e, &inst.op, exec),
-        _ => match integers(w, e, &inst.op, exec)? {
-            Some(flow) => Ok(flow),
-            None => control::step(w, e, &inst.op, exec),
-        },
+        | Op::Narrow { .. } => code!(|w, e, exec, inst| conversion(w, e, &inst.op, exec)),
+        Op::IMadWide { .. }
+        | Op::IMadHigh { .. }
+        | Op::Dot { .. }
+        | Op::Plop3 { .. }
+        | Op::PlopSign { .. }
+        | Op::NarrowPair { .. }
+        | Op::BytePair { .. }
+        | Op::PackBytes { .. }
+        | Op::UnpackBytes { .. }
+        | Op::RoundTf32 { .. }
+        | Op::Abs { .. }
+        | Op::Difference { .. }
+        | Op::Difference4 { .. }
+        | Op::Permute { .. }
+        | Op::Extreme { .. }
+        | Op::AddLanes { .. }
+        | Op::AddExtreme { .. }
+        | Op::Extend { .. }
+        | Op::BitMask { .. }
+        | Op::Popc { .. }
+        | Op::Brev { .. }
+        | Op::Flo { .. }
+        | Op::PredToReg { .. }
+        | Op::RegToPred { .. } => {
+            code!(|w, e, exec, inst| integers(w, e, &inst.op, exec))
+        }
+        _ => code!(|w, e, exec, inst| control::step(w, e, &inst.op, exec)),
     }
 }
 
@@ -351,8 +374,8 @@ fn conversion(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
 }
 
 #[inline(always)]
-fn integers(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Option<Flow>> {
-    let flow = match *op {
+fn integers(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
+    Ok(match *op {
         Op::IMadWide { d, a, b, c, signed, extended, carry, out }
         | Op::IMadHigh { d, a, b, c, signed, extended, carry, out } => {
             let high = matches!(op, Op::IMadHigh { .. });
@@ -534,9 +557,8 @@ fn integers(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Option<Flow>> 
             }
             Flow::Next
         }
-        _ => return Ok(None),
-    };
-    Ok(Some(flow))
+        _ => unreachable!("sorted by the caller"),
+    })
 }
 
 /// Two's complement negation, per half where there are halves.

@@ -154,20 +154,17 @@ impl<'m> Span<'m> {
         let above = rest.min((!low_first).into()) as u32;
         let (least, room) = (low_first - below, below + above);
         let mut wrong = 0;
-        let mut look = |lane: usize, active: u32| {
+        // Lanes that take no part may be anywhere; mostly all do.
+        let mut active = [u32::MAX; 32];
+        if exec != u32::MAX {
+            for lane in 0..32 {
+                active[lane] = (exec >> lane & 1).wrapping_neg();
+            }
+        }
+        for lane in 0..32 {
             let outside = u32::from(low[lane].wrapping_sub(least) > room);
             let misaligned = (low[lane] ^ low_first) & (bytes as u32 - 1);
-            wrong |= (high[lane] ^ high_first | misaligned | outside) & active;
-        };
-        if exec == u32::MAX {
-            for lane in 0..32 {
-                look(lane, u32::MAX);
-            }
-        } else {
-            // Lanes that take no part may be anywhere.
-            for lane in 0..32 {
-                look(lane, (exec >> lane & 1).wrapping_neg());
-            }
+            wrong |= (high[lane] ^ high_first | misaligned | outside) & active[lane];
         }
         (wrong == 0).then(|| Gathered {
             start: self.host.wrapping_add(inside as usize).wrapping_sub(low_first as usize),

@@ -18,7 +18,9 @@ const FLUSH: float::Mode = float::Mode { flush: true, ..float::Mode::PLAIN };
 pub(super) fn choose(op: &Op) -> Option<Code> {
     Some(match *op {
         Op::Nop => code!(|_w, _e, _exec, _inst| Ok(Flow::Next)),
-        Op::Mov { .. } => code!(|w, e, exec, Op::Mov { d, b }| map1(w, e, exec, d, b, |x| x)),
+        Op::Mov { b, .. } => {
+            code!([b] | w, e, exec, Op::Mov { d, b } | map1(w, e, exec, d, b, |x| x))
+        }
         Op::Load { width, space: Space::Global, when: Pred::TRUE, .. } => load(width),
         Op::Bra { .. } => code!(|w, _e, exec, inst| control::jump(w, &inst.op, exec)),
         // Compilers clear registers by reading the special register that is zero.
@@ -61,16 +63,24 @@ fn load(width: Width) -> Code {
 /// Single precision.
 fn singles(op: &Op) -> Option<Code> {
     Some(match *op {
-        Op::FAddPlain { .. } => {
-            code!(|w, e, exec, Op::FAddPlain { d, a, b }| {
-                let ((ka, na), (kb, nb)) = (float_mods(a), float_mods(b));
-                map2(w, e, exec, d, [a, b], |x, y| float::add_plain(x & ka ^ na, y & kb ^ nb))
-            })
+        Op::FAddPlain { a, b, .. } => {
+            code!(
+                [a, b] | w,
+                e,
+                exec,
+                Op::FAddPlain { d, a, b } | {
+                    let ((ka, na), (kb, nb)) = (float_mods(a), float_mods(b));
+                    map2(w, e, exec, d, [a, b], |x, y| float::add_plain(x & ka ^ na, y & kb ^ nb))
+                }
+            )
         }
         Op::FMulPlain { a, b, .. } if unsigned([a, b]) => {
-            code!(|w, e, exec, Op::FMulPlain { d, a, b }| {
-                map2(w, e, exec, d, [a, b], float::multiply_plain)
-            })
+            code!(
+                [a, b] | w,
+                e,
+                exec,
+                Op::FMulPlain { d, a, b } | map2(w, e, exec, d, [a, b], float::multiply_plain)
+            )
         }
         Op::FMulPlain { .. } => {
             code!(|w, e, exec, Op::FMulPlain { d, a, b }| {
@@ -79,9 +89,14 @@ fn singles(op: &Op) -> Option<Code> {
             })
         }
         Op::FFmaPlain { a, b, c, .. } if unsigned([a, b, c]) => {
-            code!(|w, e, exec, Op::FFmaPlain { d, a, b, c }| {
-                map3(w, e, exec, d, [a, b, c], float::fuse_plain)
-            })
+            code!(
+                [a, b, c] | w,
+                e,
+                exec,
+                Op::FFmaPlain { d, a, b, c } | {
+                    map3(w, e, exec, d, [a, b, c], float::fuse_plain)
+                }
+            )
         }
         Op::FFmaPlain { .. } => {
             code!(|w, e, exec, Op::FFmaPlain { d, a, b, c }| {
@@ -148,10 +163,13 @@ fn singles(op: &Op) -> Option<Code> {
                 Ok(Flow::Next)
             })
         }
-        Op::I32ToF32 { .. } => {
-            code!(|w, e, exec, Op::I32ToF32 { d, b }| {
-                map1(w, e, exec, d, b, |x| (x as i32 as f32).to_bits())
-            })
+        Op::I32ToF32 { b, .. } => {
+            code!(
+                [b] | w,
+                e,
+                exec,
+                Op::I32ToF32 { d, b } | map1(w, e, exec, d, b, |x| (x as i32 as f32).to_bits())
+            )
         }
         Op::FromInteger { b, from, to: Float::F32, round: Round::Nearest, part, .. }
             if b.from == From::Reg && from.bits + u32::from(part) * from.bits.min(16) <= 32 =>
@@ -176,15 +194,28 @@ fn singles(op: &Op) -> Option<Code> {
                 && !mode.saturate
                 && b.from == From::Reg =>
         {
-            code!(|w, e, exec, Op::HAdd { d, a, b, .. }| {
-                let shift = if b.halves == 3 { 16 } else { 0 };
-                let (keep, flip) = float_mods(b);
-                let zero = if a.neg { 0x8000_0000 } else { 0 };
-                map1(w, e, exec, d, b, |x| {
-                    let value = half::f16_to_f32((x >> shift) as u16).to_bits();
-                    float::add_plain(zero, value & keep ^ flip)
-                })
-            })
+            match a.neg && unsigned([b]) {
+                true => code!(
+                    [b] | w,
+                    e,
+                    exec,
+                    Op::HAdd { d, b, .. } | {
+                        let shift = if b.halves == 3 { 16 } else { 0 };
+                        map1(w, e, exec, d, b, |x| {
+                            float::canonical(half::f16_to_f32((x >> shift) as u16))
+                        })
+                    }
+                ),
+                false => code!(|w, e, exec, Op::HAdd { d, a, b, .. }| {
+                    let shift = if b.halves == 3 { 16 } else { 0 };
+                    let (keep, flip) = float_mods(b);
+                    let zero = if a.neg { 0x8000_0000 } else { 0 };
+                    map1(w, e, exec, d, b, |x| {
+                        let value = half::f16_to_f32((x >> shift) as u16).to_bits();
+                        float::add_plain(zero, value & keep ^ flip)
+                    })
+                }),
+            }
         }
         _ => return None,
     })
@@ -200,59 +231,88 @@ fn sums(op: &Op) -> Option<Code> {
     Some(match *op {
         // Compilers move by the multiplier, and add by it.
         Op::IMad { a, c, .. } if is_zero(a) && !c.neg => {
-            code!(|w, e, exec, Op::IMad { d, c, .. }| map1(w, e, exec, d, c, |x| x))
+            code!([c] | w, e, exec, Op::IMad { d, c, .. } | map1(w, e, exec, d, c, |x| x))
         }
-        Op::IMad { b, c, .. } if is_number(b, 1) && !c.neg => {
-            code!(|w, e, exec, Op::IMad { d, a, c, .. }| {
-                map2(w, e, exec, d, [a, c], u32::wrapping_add)
-            })
+        Op::IMad { a, b, c, .. } if is_number(b, 1) && !c.neg => {
+            code!(
+                [a, c] | w,
+                e,
+                exec,
+                Op::IMad { d, a, c, .. } | map2(w, e, exec, d, [a, c], u32::wrapping_add)
+            )
         }
-        Op::IMad { .. } => {
-            code!(|w, e, exec, Op::IMad { d, a, b, c }| {
-                let n = if c.neg { u32::MAX } else { 0 };
-                map3(w, e, exec, d, [a, b, c], |x, y, z| {
-                    x.wrapping_mul(y).wrapping_add((z ^ n).wrapping_sub(n))
-                })
-            })
+        Op::IMad { a, b, c, .. } => {
+            code!(
+                [a, b, c] | w,
+                e,
+                exec,
+                Op::IMad { d, a, b, c } | {
+                    let n = if c.neg { u32::MAX } else { 0 };
+                    map3(w, e, exec, d, [a, b, c], |x, y, z| {
+                        x.wrapping_mul(y).wrapping_add((z ^ n).wrapping_sub(n))
+                    })
+                }
+            )
         }
-        Op::IMadCarry { a, b, .. } if is_zero(a) && b.from == From::Reg => {
-            code!(|w, e, exec, Op::IMadCarry { d, c, carry, .. }| {
-                let n = if c.neg { u32::MAX } else { 0 };
-                let carry = spread(w.mask(carry));
-                map1_with(w, e, exec, d, c, &carry, |z, carry| (z ^ n).wrapping_add(carry))
-            })
+        Op::IMadCarry { a, b, c, .. } if is_zero(a) && b.from == From::Reg => {
+            code!(
+                [c] | w,
+                e,
+                exec,
+                Op::IMadCarry { d, c, carry, .. } | {
+                    let n = if c.neg { u32::MAX } else { 0 };
+                    let carry = spread(w.mask(carry));
+                    map1_with(w, e, exec, d, c, &carry, |z, carry| (z ^ n).wrapping_add(carry))
+                }
+            )
         }
-        Op::IMadCarry { .. } => {
-            code!(|w, e, exec, Op::IMadCarry { d, a, b, c, carry }| {
-                let n = if c.neg { u32::MAX } else { 0 };
-                let carry = spread(w.mask(carry));
-                map3_with(w, e, exec, d, [a, b, c], &carry, |x, y, z, carry| {
-                    x.wrapping_mul(y).wrapping_add(z ^ n).wrapping_add(carry)
-                })
-            })
+        Op::IMadCarry { a, b, c, .. } => {
+            code!(
+                [a, b, c] | w,
+                e,
+                exec,
+                Op::IMadCarry { d, a, b, c, carry } | {
+                    let n = if c.neg { u32::MAX } else { 0 };
+                    let carry = spread(w.mask(carry));
+                    map3_with(w, e, exec, d, [a, b, c], &carry, |x, y, z, carry| {
+                        x.wrapping_mul(y).wrapping_add(z ^ n).wrapping_add(carry)
+                    })
+                }
+            )
         }
         Op::IAdd3 { a, b, c, .. } if is_zero(c) && !(a.neg || b.neg || c.neg) => {
-            code!(|w, e, exec, Op::IAdd3 { d, a, b, .. }| {
-                map2(w, e, exec, d, [a, b], u32::wrapping_add)
-            })
+            code!(
+                [a, b] | w,
+                e,
+                exec,
+                Op::IAdd3 { d, a, b, .. } | map2(w, e, exec, d, [a, b], u32::wrapping_add)
+            )
         }
-        Op::IAdd3 { .. } => {
-            code!(|w, e, exec, Op::IAdd3 { d, a, b, c }| {
-                let flip = |s: Src| if s.neg { u32::MAX } else { 0 };
-                let (na, nb, nc) = (flip(a), flip(b), flip(c));
-                let ones = na.wrapping_add(nb).wrapping_add(nc);
-                map3(w, e, exec, d, [a, b, c], |x, y, z| {
-                    (x ^ na).wrapping_add(y ^ nb).wrapping_add(z ^ nc).wrapping_sub(ones)
-                })
-            })
+        Op::IAdd3 { a, b, c, .. } => {
+            code!(
+                [a, b, c] | w,
+                e,
+                exec,
+                Op::IAdd3 { d, a, b, c } | {
+                    let flip = |s: Src| if s.neg { u32::MAX } else { 0 };
+                    let (na, nb, nc) = (flip(a), flip(b), flip(c));
+                    let ones = na.wrapping_add(nb).wrapping_add(nc);
+                    map3(w, e, exec, d, [a, b, c], |x, y, z| {
+                        (x ^ na).wrapping_add(y ^ nb).wrapping_add(z ^ nc).wrapping_sub(ones)
+                    })
+                }
+            )
         }
         // The lower half of most 64-bit sums, and the upper.
         Op::IAdd3Carry { a, b, c, extended: false, out: [_, PSINK], .. }
             if is_zero(c) && !(a.neg || b.neg || c.neg) =>
         {
-            code!(|w, e, exec, Op::IAdd3Carry { d, a, b, out, .. }| {
-                add_two(w, e, exec, d, [a, b], out[0])
-            })
+            code!(
+                [a, b] | w,
+                e,
+                exec,
+                Op::IAdd3Carry { d, a, b, out, .. } | add_two(w, e, exec, d, [a, b], out[0])
+            )
         }
         Op::IAdd3Carry { extended: true, out: [PSINK, PSINK], .. } => {
             code!(|w, e, exec, Op::IAdd3Carry { d, a, b, c, carry, .. }| {
@@ -264,19 +324,32 @@ fn sums(op: &Op) -> Option<Code> {
                 add_with_carry(w, e, exec, d, [a, b, c], extended, out, carry)
             })
         }
-        Op::Dot4Signed { .. } => {
-            code!(|w, e, exec, Op::Dot4Signed { d, a, b, c }| {
-                map3(w, e, exec, d, [a, b, c], integer::dot4_signed)
-            })
+        Op::Dot4Signed { a, b, c, .. } => {
+            code!(
+                [a, b, c] | w,
+                e,
+                exec,
+                Op::Dot4Signed { d, a, b, c } | {
+                    map3(w, e, exec, d, [a, b, c], integer::dot4_signed)
+                }
+            )
         }
-        Op::Dot { c, how: Dot { pairs: None, a_signed: false, b_signed: true }, .. } if !c.neg => {
-            code!(|w, e, exec, Op::Dot { d, a, b, c, .. }| {
-                map3(w, e, exec, d, [a, b, c], |x, y, z| {
-                    let term =
-                        |at: u32| (x >> (8 * at) & 0xff) as i32 * i32::from((y >> (8 * at)) as i8);
-                    z.wrapping_add((term(0) + term(1) + term(2) + term(3)) as u32)
-                })
-            })
+        Op::Dot { a, b, c, how: Dot { pairs: None, a_signed: false, b_signed: true }, .. }
+            if !c.neg =>
+        {
+            code!(
+                [a, b, c] | w,
+                e,
+                exec,
+                Op::Dot { d, a, b, c, .. } | {
+                    map3(w, e, exec, d, [a, b, c], |x, y, z| {
+                        let term = |at: u32| {
+                            (x >> (8 * at) & 0xff) as i32 * i32::from((y >> (8 * at)) as i8)
+                        };
+                        z.wrapping_add((term(0) + term(1) + term(2) + term(3)) as u32)
+                    })
+                }
+            )
         }
         Op::IMadWide { c, signed, extended: false, out: PSINK, .. } if !c.neg => match signed {
             true => code!(|w, e, exec, Op::IMadWide { d, a, b, c, .. }| {
@@ -306,14 +379,19 @@ fn sums(op: &Op) -> Option<Code> {
 /// Bits, comparisons and choices.
 fn bits(op: &Op) -> Option<Code> {
     Some(match *op {
-        Op::Lop3 { c, table, .. } => lop3(c, table),
+        Op::Lop3 { a, b, c, table, .. } => lop3([a, b, c], table),
         Op::Lop3Pred { .. } => code!(|w, e, exec, inst| lop3_and_test(w, e, exec, &inst.op)),
-        Op::Shf { b, c, how, .. } => shift(b, c, how),
-        Op::Permute { b, mode: 0, .. } => permute(b),
-        Op::ISetP { .. } => {
-            code!(|w, e, exec, Op::ISetP { a, b, signed, extended, compare }| {
-                set_integers(w, e, exec, [a, b], signed, extended, compare)
-            })
+        Op::Shf { a, b, c, how, .. } => shift([a, b, c], how),
+        Op::Permute { a, b, c, mode: 0, .. } => permute(a, b, c),
+        Op::ISetP { a, b, .. } => {
+            code!(
+                [a, b] | w,
+                e,
+                exec,
+                Op::ISetP { a, b, signed, extended, compare } | {
+                    set_integers(w, e, exec, [a, b], signed, extended, compare)
+                }
+            )
         }
         Op::Sel { .. } => {
             code!(|w, e, exec, Op::Sel { d, a, b, pick }| {

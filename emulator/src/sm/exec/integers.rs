@@ -202,58 +202,64 @@ pub(super) fn set_integers(
     extended: Option<Pred>,
     compare: Compare,
 ) -> Step<Flow> {
+    // Flipping the sign bit turns the signed order into the unsigned one.
+    let flip = if signed { 0x8000_0000 } else { 0u32 };
+    let [a, b] = sources;
+    let (a, b) = (row(w, e, a, 0)?, row(w, e, b, 1)?);
+    let (x, y) = (w.regs[a], w.regs[b]);
+    let (mut less, mut equal) = (0, 0);
+    for lane in 0..32 {
+        less |= u32::from(x[lane] ^ flip < y[lane] ^ flip) << lane;
+        equal |= u32::from(x[lane] == y[lane]) << lane;
+    }
+    let greater = !(less | equal);
+    let wanted = |bit: u8, lanes: u32| if compare.mask >> bit & 1 == 1 { lanes } else { 0 };
+    let unequal = wanted(0, less) | wanted(2, greater);
     let mask = match extended {
-        None => set_integer(w, e, sources, compare.mask, signed)?,
-        Some(low) => {
-            let low = w.mask(low);
-            let equal = holds(w, e, sources, |x, y| x == y)?;
-            let other = set_integer(w, e, sources, compare.mask & 5, signed)?;
-            match compare.mask {
-                0 => 0,
-                _ => equal & low | !equal & other,
-            }
-        }
+        None => unequal | wanted(1, equal),
+        Some(_) if compare.mask == 0 => 0,
+        Some(low) => unequal | equal & w.mask(low),
     };
     set_both(w, exec, compare, mask);
     Ok(Flow::Next)
 }
 
-/// One comparison of integers, with the kind of comparison outside the loop over lanes.
-#[inline(always)]
-fn set_integer(w: &mut Warp, e: &Shared, sources: [Src; 2], mask: u8, signed: bool) -> Step<u32> {
-    // Flipping the sign bit turns the signed order into the unsigned one.
-    let flip = if signed { 0x8000_0000 } else { 0u32 };
-    Ok(match mask & 7 {
-        0 => 0,
-        1 => holds(w, e, sources, |x, y| x ^ flip < y ^ flip)?,
-        2 => holds(w, e, sources, |x, y| x == y)?,
-        3 => holds(w, e, sources, |x, y| x ^ flip <= y ^ flip)?,
-        4 => holds(w, e, sources, |x, y| x ^ flip > y ^ flip)?,
-        5 => holds(w, e, sources, |x, y| x != y)?,
-        6 => holds(w, e, sources, |x, y| x ^ flip >= y ^ flip)?,
-        _ => u32::MAX,
-    })
-}
-
 /// The tables that compilers use most have loops of their own.
-pub(super) fn lop3(c: Src, table: u8) -> Code {
+pub(super) fn lop3([a, b, c]: [Src; 3], table: u8) -> Code {
     let two = c.from == From::Reg;
     match table {
-        0xc0 if two => code!(|w, e, exec, Op::Lop3 { d, a, b, .. }| {
-            map2(w, e, exec, d, [a, b], |a, b| a & b)
-        }),
-        0xfc if two => code!(|w, e, exec, Op::Lop3 { d, a, b, .. }| {
-            map2(w, e, exec, d, [a, b], |a, b| a | b)
-        }),
-        0x3c if two => code!(|w, e, exec, Op::Lop3 { d, a, b, .. }| {
-            map2(w, e, exec, d, [a, b], |a, b| a ^ b)
-        }),
-        0xf8 => code!(|w, e, exec, Op::Lop3 { d, a, b, c, .. }| {
-            map3(w, e, exec, d, [a, b, c], |a, b, c| a | b & c)
-        }),
-        0xe2 => code!(|w, e, exec, Op::Lop3 { d, a, b, c, .. }| {
-            map3(w, e, exec, d, [a, b, c], |a, b, c| a & b | c & !b)
-        }),
+        0xc0 if two => code!(
+            [a, b] | w,
+            e,
+            exec,
+            Op::Lop3 { d, a, b, .. } | map2(w, e, exec, d, [a, b], |a, b| a & b)
+        ),
+        0xfc if two => code!(
+            [a, b] | w,
+            e,
+            exec,
+            Op::Lop3 { d, a, b, .. } | map2(w, e, exec, d, [a, b], |a, b| a | b)
+        ),
+        0x3c if two => code!(
+            [a, b] | w,
+            e,
+            exec,
+            Op::Lop3 { d, a, b, .. } | map2(w, e, exec, d, [a, b], |a, b| a ^ b)
+        ),
+        0xf8 => code!(
+            [a, b, c] | w,
+            e,
+            exec,
+            Op::Lop3 { d, a, b, c, .. } | map3(w, e, exec, d, [a, b, c], |a, b, c| a | b & c)
+        ),
+        0xe2 => code!(
+            [a, b, c] | w,
+            e,
+            exec,
+            Op::Lop3 { d, a, b, c, .. } | {
+                map3(w, e, exec, d, [a, b, c], |a, b, c| a & b | c & !b)
+            }
+        ),
         _ => code!(|w, e, exec, Op::Lop3 { d, a, b, c, table }| {
             map3(w, e, exec, d, [a, b, c], by_table(table))
         }),
@@ -297,14 +303,24 @@ pub(super) fn lop3_and_test(w: &mut Warp, e: &Shared, exec: u32, op: &Op) -> Ste
 
 /// The selections that put halves together have loops of their own, and so have all that are known
 /// beforehand: each byte then comes from one source by one shift.
-pub(super) fn permute(selector: Src) -> Code {
+pub(super) fn permute(a: Src, selector: Src, c: Src) -> Code {
     match (selector.from, selector.value & 0xffff) {
-        (From::Imm, 0x5410) => code!(|w, e, exec, Op::Permute { d, a, c, .. }| {
-            map2(w, e, exec, d, [a, c], |a, b| a & 0xffff | b << 16)
-        }),
-        (From::Imm, 0x7632) => code!(|w, e, exec, Op::Permute { d, a, c, .. }| {
-            map2(w, e, exec, d, [a, c], |a, b| a >> 16 | b & 0xffff_0000)
-        }),
+        (From::Imm, 0x5410) => code!(
+            [a, c] | w,
+            e,
+            exec,
+            Op::Permute { d, a, c, .. } | {
+                map2(w, e, exec, d, [a, c], |a, b| a & 0xffff | b << 16)
+            }
+        ),
+        (From::Imm, 0x7632) => code!(
+            [a, c] | w,
+            e,
+            exec,
+            Op::Permute { d, a, c, .. } | {
+                map2(w, e, exec, d, [a, c], |a, b| a >> 16 | b & 0xffff_0000)
+            }
+        ),
         // No byte that repeats a sign.
         (From::Imm, known) if known & 0x8888 == 0 => {
             code!(|w, e, exec, Op::Permute { d, a, b, c, .. }| {
@@ -329,26 +345,41 @@ pub(super) fn permute(selector: Src) -> Code {
 }
 
 /// Shifts of one word by a number that is known have loops of their own.
-pub(super) fn shift(amount: Src, high: Src, how: integer::Funnel) -> Code {
-    let known = amount.from == From::Imm && amount.value < 32;
+pub(super) fn shift([a, b, c]: [Src; 3], how: integer::Funnel) -> Code {
+    let known = b.from == From::Imm && b.value < 32;
     match how.right {
         true if known && !how.wide && how.high && how.signed => {
-            code!(|w, e, exec, Op::Shf { d, b, c, .. }| {
-                let by = b.value & 31;
-                map1(w, e, exec, d, c, |x| (x as i32 >> by) as u32)
-            })
+            code!(
+                [c] | w,
+                e,
+                exec,
+                Op::Shf { d, b, c, .. } | {
+                    let by = b.value & 31;
+                    map1(w, e, exec, d, c, |x| (x as i32 >> by) as u32)
+                }
+            )
         }
         true if known && !how.wide && how.high => {
-            code!(|w, e, exec, Op::Shf { d, b, c, .. }| {
-                let by = b.value & 31;
-                map1(w, e, exec, d, c, |x| x >> by)
-            })
+            code!(
+                [c] | w,
+                e,
+                exec,
+                Op::Shf { d, b, c, .. } | {
+                    let by = b.value & 31;
+                    map1(w, e, exec, d, c, |x| x >> by)
+                }
+            )
         }
-        false if known && !how.high && is_zero(high) => {
-            code!(|w, e, exec, Op::Shf { d, a, b, .. }| {
-                let by = b.value & 31;
-                map1(w, e, exec, d, a, |x| x << by)
-            })
+        false if known && !how.high && is_zero(c) => {
+            code!(
+                [a] | w,
+                e,
+                exec,
+                Op::Shf { d, a, b, .. } | {
+                    let by = b.value & 31;
+                    map1(w, e, exec, d, a, |x| x << by)
+                }
+            )
         }
         _ => code!(|w, e, exec, Op::Shf { d, a, b, c, how }| {
             map3(w, e, exec, d, [a, b, c], |x, y, z| integer::funnel(how, x, y, z))

@@ -37,6 +37,12 @@ pub(crate) fn scalar(w: &Warp, e: &Shared, s: Src) -> Step<u32> {
     }
 }
 
+/// Whether all sources are registers: most are, and code that knows it has little to do before its loop.
+#[inline(always)]
+pub(super) fn registers<const N: usize>(sources: [Src; N]) -> bool {
+    sources.iter().all(|source| source.from == From::Reg)
+}
+
 /// The row of a source; what is no register is spread over the `nth` scratch row first.
 #[inline(always)]
 pub(crate) fn row(w: &mut Warp, e: &Shared, s: Src, nth: u16) -> Step<usize> {

@@ -80,12 +80,14 @@ fn steps(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Step<
         if page.get((w.now.pc - first) as usize).is_none() {
             return trap(FaultKind::OutsideCode);
         }
-        while let Some(Ready { inst, code }) = page.get(w.now.pc.wrapping_sub(first) as usize) {
+        while let Some(Ready { inst, code, guard }) =
+            page.get(w.now.pc.wrapping_sub(first) as usize)
+        {
             if e.clock >= end {
                 return Ok(());
             }
             e.clock += 1;
-            let exec = w.now.mask & w.mask(inst.guard);
+            let exec = w.now.mask & w.holds(*guard);
             if exec == 0 {
                 w.now.pc += 1;
                 continue;

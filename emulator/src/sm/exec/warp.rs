@@ -63,6 +63,22 @@ pub(crate) struct Warp {
 /// Where the uniform predicates begin.
 const UNIFORM: usize = 16;
 
+/// A predicate source, taken apart: what every instruction begins with.
+#[derive(Clone, Copy)]
+pub(crate) struct Condition {
+    place: u8,
+    flip: u32,
+}
+
+impl Condition {
+    #[inline(always)]
+    pub(crate) fn new(pred: Pred) -> Condition {
+        let file = if pred.uniform { UNIFORM } else { 0 };
+        let flip = if pred.not { u32::MAX } else { 0 };
+        Condition { place: file as u8 | pred.index & 7, flip }
+    }
+}
+
 /// The register file of a warp.
 type Registers = Box<[[u32; 32]; ROWS]>;
 
@@ -121,9 +137,13 @@ impl Warp {
     /// The lanes in which a predicate holds.
     #[inline(always)]
     pub(crate) fn mask(&self, pred: Pred) -> u32 {
-        let place = if pred.uniform { UNIFORM } else { 0 } | pred.index as usize & 7;
-        let flip = if pred.not { u32::MAX } else { 0 };
-        self.preds[place] ^ flip
+        self.holds(Condition::new(pred))
+    }
+
+    /// The same of one that is kept taken apart.
+    #[inline(always)]
+    pub(crate) fn holds(&self, condition: Condition) -> u32 {
+        self.preds[condition.place as usize % 32] ^ condition.flip
     }
 
     /// Sets a predicate in the lanes of `exec`.

@@ -6,14 +6,11 @@ use super::round::{BF16, F16, F32, Format, Round, fused};
 #[inline(always)]
 pub(crate) fn f16_to_f32(x: u16) -> f32 {
     let sign = u32::from(x & 0x8000) << 16;
-    let rest = u32::from(x & 0x7fff);
-    if rest >= 0x7c00 {
-        // Infinity or NaN.
-        return f32::from_bits(sign | 0x7f80_0000 | (rest & 0x3ff) << 13);
-    }
-    // Scaling by 2^112 corrects the exponent bias, of denormals too.
-    let scaled = f32::from_bits(rest << 13) * f32::from_bits(0x7780_0000);
-    f32::from_bits(sign | scaled.to_bits())
+    let rest = u32::from(x & 0x7fff) << 13;
+    // Scaling by 2^112 corrects the exponent bias, of denormals too; infinity and NaN have all ones there.
+    let scaled = (f32::from_bits(rest) * f32::from_bits(0x7780_0000)).to_bits();
+    let special = if rest >= 0x0f80_0000 { 0x7f80_0000 } else { 0 };
+    f32::from_bits(sign | scaled | special)
 }
 
 /// A half format within a 16-bit lane of a pair.

@@ -127,6 +127,19 @@ pub(super) fn store_shared<const N: usize>(
     }
 }
 
+#[cold]
+fn load_slowly(
+    w: &mut Warp,
+    e: &mut Shared,
+    exec: u32,
+    d: u16,
+    at: Address,
+    width: Width,
+) -> Step<Flow> {
+    let access = Access { width, space: Space::Global };
+    load_lanes(w, e, exec, d, &addresses(w, at), access)
+}
+
 /// A load from global memory without any condition.
 #[inline(always)]
 pub(crate) fn load_global(
@@ -138,8 +151,7 @@ pub(crate) fn load_global(
     width: Width,
 ) -> Step<Flow> {
     let Some(places) = gather(w, e, exec, at, width)? else {
-        let access = Access { width, space: Space::Global };
-        return load_lanes(w, e, exec, d, &addresses(w, at), access);
+        return load_slowly(w, e, exec, d, at, width);
     };
     // Straight into the registers: a copy on the way would wait for 32 narrow stores to be read as wide
     // ones. Only the lanes of `exec` are given.
