@@ -16,7 +16,8 @@ use std::time::Duration;
 use doorbell::{Commands, Device, Error, Launch, Memory, Module, Queue, Result, Select, args};
 use emulator::sm::Arch;
 use emulator::sm::silicon::{
-    Arguments, Check, KEPT_ROUNDS, OUTPUTS, ROUNDS, THREADS, checks, file, hash, sweeps,
+    Arguments, Check, KEPT_ROUNDS, OUTPUTS, ROUNDS, Sweep, THREADS, checks, file, hash, sums,
+    sweeps,
 };
 
 const SOON: Duration = Duration::from_secs(20);
@@ -50,24 +51,34 @@ fn main() {
         std::fs::write(folder.join("differences.txt"), &report.differences).expect("a file");
         std::fs::write(folder.join("raw.bin"), &report.raw).expect("a file");
     }
-    if let Ok(place) = std::env::var("UPDATE_GOLDEN") {
+    let golden = std::env::var("UPDATE_GOLDEN").ok();
+    let keep = |name: &str, text: String| {
+        let Some(place) = &golden else { return };
         assert!(arch == Arch::Sm90, "the committed answers are a Hopper GPU's");
-        let folder = if place == "1" { "emulator/golden" } else { &place };
-        let text = file(report.answers.iter().map(|(c, rounds)| (c, &rounds[..])));
-        let path = Path::new(folder).join("silicon.tsv");
-        std::fs::write(path, text).expect("a file can be written");
-    }
-    let sums = sum_up(&device, arch, summing).expect("the sums come back");
+        let folder = if place == "1" { "emulator/golden" } else { place };
+        std::fs::write(Path::new(folder).join(name), text).expect("a file can be written");
+    };
+    keep("silicon.tsv", file(report.answers.iter().map(|(c, rounds)| (c, &rounds[..]))));
+    let summed = sum_up(&device, arch, summing).expect("the sums come back");
+    keep("mufu.tsv", sums(&summed));
+    let differing = summed.iter().filter(|(sweep, sum)| *sum != sweep.golden);
+    let differing = differing
+        .inspect(|(sweep, sum)| {
+            let (over, known) = (sweep.arguments, sweep.golden);
+            println!("{} over {over:?}: {sum:016x}, not {known:016x}", sweep.name);
+        })
+        .count();
+    println!("{} sums over the multi-function unit, {differing} differ", summed.len());
     assert!(report.differing == 0, "{} words differ", report.differing);
-    assert!(sums == 0, "{sums} sums differ");
+    assert!(differing == 0, "{differing} sums differ");
 }
 
-/// How many sums over a function of the multi-function unit are not as they are committed.
-fn sum_up(device: &Device, arch: Arch, cubin: &[u8]) -> Result<usize> {
+/// What the GPU sums up over the functions of its multi-function unit.
+fn sum_up(device: &Device, arch: Arch, cubin: &[u8]) -> Result<Vec<(Sweep, u64)>> {
     let mut queue = device.compute_queue()?;
     let sum = device.alloc_in::<u64>(Memory::Host, 1)?;
-    let (sweeps, mut differing) = (sweeps(arch), 0);
-    for sweep in &sweeps {
+    let mut summed = Vec::new();
+    for sweep in sweeps(arch) {
         let mut cubin = cubin.to_vec();
         let text = text(&cubin, ".text.mufu");
         sweep.fill(&mut cubin[text]);
@@ -80,14 +91,9 @@ fn sum_up(device: &Device, arch: Arch, cubin: &[u8]) -> Result<usize> {
         queue.submit()?.wait(SOON)?;
         let mut silicon = [0];
         sum.read(0, &mut silicon)?;
-        if silicon[0] != sweep.golden {
-            differing += 1;
-            let [here, known] = [silicon[0], sweep.golden];
-            println!("{} over {:?}: {here:016x}, not {known:016x}", sweep.name, sweep.arguments);
-        }
+        summed.push((sweep, silicon[0]));
     }
-    println!("{} sums over the multi-function unit, {differing} differ", sweeps.len());
-    Ok(differing)
+    Ok(summed)
 }
 
 #[derive(Default)]

@@ -13,7 +13,7 @@ mod sweep;
 mod variants;
 
 pub use golden::{answers, file};
-pub use sweep::{Arguments, Sweep, sweeps};
+pub use sweep::{Arguments, Sweep, sums, sweeps};
 
 use super::table::{Kind, Numbers};
 use super::{Arch, Block, Decoded, Fault, Launch, Order, Outcome, Program, alone, decode};

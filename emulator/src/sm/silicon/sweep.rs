@@ -28,7 +28,9 @@ pub struct Arguments {
 pub struct Sweep {
     /// The function and the format, as instructions name them.
     pub name: &'static str,
-    /// What it was given.
+    /// What it was given, in words.
+    over: &'static str,
+    /// The same in numbers.
     pub arguments: Arguments,
     /// What an H200 summed up.
     pub golden: u64,
@@ -57,6 +59,7 @@ fn sweep(arch: Arch, line: &'static str) -> Option<Sweep> {
     let function = MUFU_FUNCTION.names.iter().position(|n| *n == function)?;
     Some(Sweep {
         name,
+        over: which,
         arguments: match which {
             "every word" => Arguments { start: 0, step: 1, count: 1 << 32 },
             "every half" => Arguments { start: 0, step: 1, count: 1 << 16 },
@@ -72,6 +75,15 @@ fn sweep(arch: Arch, line: &'static str) -> Option<Sweep> {
             "F16" => Some(Kind::F16),
             _ => Some(Kind::Bf16),
         },
+    })
+}
+
+/// The committed file, from what a GPU of Hopper summed up over each.
+pub fn sums<'a>(sums: impl IntoIterator<Item = &'a (Sweep, u64)>) -> String {
+    let see = "see emulator/src/sm/silicon/sweep.rs.";
+    let header = format!("# What a multi-function unit of an H200 answered, summed up: {see}\n");
+    sums.into_iter().fold(header, |text, (sweep, sum)| {
+        text + &format!("{}\t{}\t{sum:016x}\n", sweep.name, sweep.over)
     })
 }
 
