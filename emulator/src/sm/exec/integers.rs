@@ -47,8 +47,8 @@ pub(super) fn add_extended(
     let (p, q) = (w.mask(carry[0]), w.mask(carry[1]));
     let mut ones = spread(p);
     if q != 0 {
-        for lane in 0..32 {
-            ones[lane] += q >> lane & 1;
+        for (lane, ones) in ones.iter_mut().enumerate() {
+            *ones += q >> lane & 1;
         }
     }
     map3_with(w, e, exec, d, sources, &ones, |x, y, z, ones| {
