@@ -14,7 +14,9 @@ use super::mmu::{Kind, Space};
 use super::qmd::Descriptor;
 use super::races::GridId;
 use super::watch::Watched;
-use crate::sm::{self, Block, FaultKind, GlobalMemory, MemoryFault, Order, Outcome, Program, Span};
+use crate::sm::{
+    self, Block, Cluster, FaultKind, GlobalMemory, MemoryFault, Order, Outcome, Program, Span,
+};
 
 /// Warp instructions that a kernel runs before the host engine, other channels, and whoever waits
 /// for the machine have their turn: about a millisecond.
@@ -47,11 +49,11 @@ struct Fixed {
 }
 
 self_cell!(
-    /// A block and what it looks at.
+    /// The blocks of a cluster, or one alone, and what they look at.
     struct Resident {
         owner: Arc<Fixed>,
         #[not_covariant]
-        dependent: Block,
+        dependent: Cluster,
     }
 );
 
@@ -69,30 +71,30 @@ pub(super) struct Grid {
     begun: bool,
 }
 
-/// The blocks that have not ended.
+/// The blocks that have not ended, by clusters.
 struct Line {
-    /// The next block to start, counted with x running fastest.
+    /// The next cluster to start, counted with x running fastest.
     next: u64,
-    blocks: u64,
-    /// Blocks that have started and not ended: as on hardware others start meanwhile, so that a
+    clusters: u64,
+    /// Those that have started and not ended: as on hardware others start meanwhile, so that a
     /// block may wait for its neighbours.
     resident: VecDeque<Resident>,
 }
 
 /// Whose turn it is.
 enum Turn {
-    /// A block goes on.
+    /// A cluster goes on.
     Goes(Resident),
     /// This one starts.
     Starts(u64),
 }
 
 impl Line {
-    /// The number of the next block, if any is left to start.
+    /// The number of the next cluster, if any is left to start.
     fn start(&mut self) -> Option<u64> {
         let next = self.next;
-        self.next = self.blocks.min(next + 1);
-        (next < self.blocks).then_some(next)
+        self.next = self.clusters.min(next + 1);
+        (next < self.clusters).then_some(next)
     }
 
     fn take(&mut self) -> Option<Turn> {
@@ -155,7 +157,7 @@ impl Grid {
             banks.push(fetched?);
         }
         let banks = Banks::new(banks, |banks| banks.iter().map(Vec::as_slice).collect());
-        let blocks = descriptor.grid.iter().map(|n| u64::from(*n)).product();
+        let clusters = descriptor.clusters().map(u64::from).iter().product();
         let fixed = Arc::new(Fixed { program, banks });
         let race = bus.races.as_mut().map(|races| races.start(descriptor.entry, descriptor.block));
         Ok(Grid {
@@ -164,7 +166,7 @@ impl Grid {
             setup,
             race,
             fixed,
-            line: Line { next: 0, blocks, resident: VecDeque::new() },
+            line: Line { next: 0, clusters, resident: VecDeque::new() },
             begun: false,
         })
     }
@@ -186,8 +188,8 @@ impl Grid {
 
     /// Runs a slice.
     pub(super) fn run(&mut self, bus: &mut Bus) -> Result<Ran, Fault> {
-        let Line { next, blocks, ref resident } = self.line;
-        let left = blocks - next + resident.len() as u64;
+        let Line { next, clusters, ref resident } = self.line;
+        let left = clusters - next + resident.len() as u64;
         // Caches know one multiprocessor at a time, and who looks for races one block.
         let alone = bus.visibility.is_some() || bus.races.is_some() || self.waits;
         let threads = if alone { 1 } else { (bus.crew.size() as u64).min(left) as usize };
@@ -205,7 +207,7 @@ impl Grid {
                 bus.notice(report);
             }
         }
-        let all_started = self.line.next == self.line.blocks;
+        let all_started = self.line.next == self.line.clusters;
         Ok(Ran { spent, all_started, done: all_started && self.line.resident.is_empty() })
     }
 
@@ -233,9 +235,9 @@ impl Grid {
         let limit = 1 + below(bus, 1 << order);
         let mut spent = 0;
         let room = self.line.resident.len() < self.descriptor.resident as usize;
-        let mut start = room && self.line.next < self.line.blocks && below(bus, 2) == 0;
+        let mut start = room && self.line.next < self.line.clusters && below(bus, 2) == 0;
         while spent < limit {
-            if start || self.line.resident.is_empty() && self.line.next < self.line.blocks {
+            if start || self.line.resident.is_empty() && self.line.next < self.line.clusters {
                 start = false;
                 let seed = below(bus, u32::MAX);
                 spent += self.start(bus.clock, Order::Seeded(seed));
@@ -353,43 +355,51 @@ impl Grid {
     }
 }
 
-/// Block `n` of a grid, about to start.
+/// Cluster `n` of a grid, about to start.
 fn start(
     (fixed, descriptor, setup): (&Arc<Fixed>, &Descriptor, &Setup),
     n: u64,
     clock: &Clock,
     order: Order,
 ) -> Resident {
-    let Descriptor { grid, block, .. } = *descriptor;
-    let (width, height) = (u64::from(grid[0]), u64::from(grid[1]));
-    let [x, y, z] = [n % width, n / width % height, n / width / height];
+    let Descriptor { grid, block, cluster, .. } = *descriptor;
+    let [width, height, _] = descriptor.clusters().map(u64::from);
+    let at = [n % width, n / width % height, n / width / height];
     let sm = multiprocessor(descriptor, n);
     let time_ns = clock.now();
     Resident::new(fixed.clone(), |fixed| {
-        let launch = sm::Launch {
-            grid,
-            block,
-            index: [x as u32, y as u32, z as u32],
-            entry: descriptor.entry,
-            registers: descriptor.registers,
-            barriers: descriptor.barriers,
-            shared_size: descriptor.shared,
-            shared_reserved: descriptor.shared_reserved,
-            local_low: descriptor.local[0],
-            local_high: descriptor.local[1],
-            shared_window: setup.shared_window,
-            local_window: setup.local_window,
-            banks: fixed.banks.borrow_dependent(),
-            sm,
-            time_ns,
+        let launch = |rank: u32| {
+            let within =
+                [rank % cluster[0], rank / cluster[0] % cluster[1], rank / cluster[0] / cluster[1]];
+            sm::Launch {
+                grid,
+                block,
+                index: std::array::from_fn(|i| at[i] as u32 * cluster[i] + within[i]),
+                cluster,
+                entry: descriptor.entry,
+                registers: descriptor.registers,
+                barriers: descriptor.barriers,
+                shared_size: descriptor.shared,
+                shared_reserved: descriptor.shared_reserved,
+                local_low: descriptor.local[0],
+                local_high: descriptor.local[1],
+                shared_window: setup.shared_window,
+                local_window: setup.local_window,
+                banks: fixed.banks.borrow_dependent(),
+                sm,
+                time_ns,
+            }
         };
-        Block::new(&fixed.program, launch, order)
+        let ranks = 0..cluster.iter().product();
+        let blocks = ranks.map(|rank| Block::new(&fixed.program, launch(rank), order));
+        Cluster::new(blocks.collect(), order)
     })
 }
 
-/// What it costs to start a block, in instructions.
+/// What it costs to start a cluster, in instructions.
 fn start_cost(descriptor: &Descriptor) -> u64 {
-    WARP_START * u64::from(descriptor.block.iter().product::<u32>().div_ceil(32))
+    let blocks: u32 = descriptor.cluster.iter().product();
+    WARP_START * u64::from(blocks * descriptor.block.iter().product::<u32>().div_ceil(32))
 }
 
 /// What threads that run one grid share.
@@ -469,17 +479,17 @@ fn explain(space: &Space, descriptor: &Descriptor, fault: &sm::Fault) -> Fault {
         _ => None,
     };
     let warp = esr.map(|esr| {
-        let [x, y, z] = fault.block.map(u64::from);
-        let [width, height, _] = descriptor.grid.map(u64::from);
-        let block = (z * height + y) * width + x;
-        WarpError { sm: multiprocessor(descriptor, block), esr, pc: fault.pc }
+        let [x, y, z] = std::array::from_fn(|i| u64::from(fault.block[i] / descriptor.cluster[i]));
+        let [width, height, _] = descriptor.clusters().map(u64::from);
+        let cluster = (z * height + y) * width + x;
+        WarpError { sm: multiprocessor(descriptor, cluster), esr, pc: fault.pc }
     });
     Fault { cause, text: format!("{fault}{place}"), warp }
 }
 
-/// Which multiprocessor runs the block that has this number.
-fn multiprocessor(descriptor: &Descriptor, block: u64) -> u32 {
-    (block % u64::from(descriptor.limits.multiprocessors)) as u32
+/// Which multiprocessor runs the cluster that has this number. Blocks of a cluster share one here.
+fn multiprocessor(descriptor: &Descriptor, cluster: u64) -> u32 {
+    (cluster % u64::from(descriptor.limits.multiprocessors)) as u32
 }
 
 /// The code in the register of the multiprocessor. A trap is no legal instruction to it.
@@ -488,7 +498,10 @@ fn warp_error(kind: &FaultKind) -> Option<u32> {
         FaultKind::IllegalInstruction(_) | FaultKind::Trap(_) => Some(0x9),
         FaultKind::OutsideCode => Some(0x5),
         FaultKind::Register { .. } => Some(0xd),
-        FaultKind::Shared { .. } | FaultKind::Local | FaultKind::Unmapped => Some(0xe),
+        FaultKind::Shared { .. }
+        | FaultKind::NoBlock { .. }
+        | FaultKind::Local
+        | FaultKind::Unmapped => Some(0xe),
         FaultKind::Misaligned { .. } => Some(0xf),
         FaultKind::WrongSpace => Some(0x10),
         FaultKind::Constant { .. } => Some(0x12),

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use hw_defs::qmd::QmdField;
 use hw_defs::qmd::v03_00::*;
-use hw_defs::qmd::v04_00::{QMD_TYPE_GRID_CTA, QMD_TYPE_GRID_NULL};
+use hw_defs::qmd::v04_00::{QMD_TYPE_GRID_CTA, QMD_TYPE_GRID_GPC_CGA, QMD_TYPE_GRID_NULL};
 
 use super::channel::Bus;
 use super::fault::Fault;
@@ -19,6 +19,7 @@ const BANKS: u32 = 8;
 const MOST_REGISTERS: u32 = 255;
 const MOST_BARRIERS: u32 = 16;
 const MOST_THREADS: u64 = 1024;
+const MOST_BLOCKS_OF_A_CLUSTER: u32 = 16;
 /// Registers that one multiprocessor has for all its blocks.
 const REGISTER_FILE: u32 = 65536;
 
@@ -28,6 +29,8 @@ pub(super) struct Descriptor {
     pub(super) limits: &'static Limits,
     /// In blocks; of a descriptor that runs nothing, none.
     pub(super) grid: [u32; 3],
+    /// Blocks in a cluster: one, where there are none.
+    pub(super) cluster: [u32; 3],
     pub(super) block: [u32; 3],
     pub(super) entry: u64,
     pub(super) registers: u32,
@@ -46,7 +49,7 @@ pub(super) struct Descriptor {
     pub(super) invalidates_code: bool,
     pub(super) invalidates_data: bool,
     pub(super) invalidates_constants: bool,
-    /// How many blocks can be on the GPU together.
+    /// How many clusters can be on the GPU together.
     pub(super) resident: u32,
     pub(super) releases: Vec<Release>,
     pub(super) dependents: Vec<Dependent>,
@@ -56,6 +59,21 @@ pub(super) struct Descriptor {
     /// The latch that its kernel waits for where it waits.
     pub(super) waits_on: Option<u32>,
     pub(super) latch_invalidates_data: bool,
+}
+
+impl Descriptor {
+    /// How many clusters there are.
+    pub(super) fn clusters(&self) -> [u32; 3] {
+        std::array::from_fn(|i| self.grid[i] / self.cluster[i])
+    }
+}
+
+/// What a descriptor has the GPU run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Runs {
+    Blocks,
+    Clusters,
+    Nothing,
 }
 
 /// When the dependents are told.
@@ -222,12 +240,13 @@ impl Raw {
         }
         self.expect(version.sass, limits.sass.0, limits.sass.1)?;
         let runs = self.runs()?;
-        let [width, height, depth] = version.grid;
-        let grid = [
-            self.at_most(width, (1, i32::MAX as u32), "blocks of a grid")?,
-            self.at_most(height, (1, 0xffff), "blocks of a grid")?,
-            self.at_most(depth, (1, 0xffff), "blocks of a grid")?,
-        ];
+        let cluster = if runs == Runs::Clusters { self.cluster()? } else { [1; 3] };
+        let mut grid = [0; 3];
+        for (i, most) in [i32::MAX as u32, 0xffff, 0xffff].into_iter().enumerate() {
+            // Where there are clusters, it counts those.
+            let range = (1, most / cluster[i]);
+            grid[i] = cluster[i] * self.at_most(version.grid[i], range, "blocks of a grid")?;
+        }
         let [x, y, z] = version.block;
         let block = [
             self.at_most(x, (1, 1024), "threads of a block")?,
@@ -272,6 +291,7 @@ impl Raw {
             va: self.va,
             limits,
             grid,
+            cluster,
             block,
             entry,
             registers,
@@ -288,7 +308,10 @@ impl Raw {
             invalidates_code: self.is_set(version.invalidate_code),
             invalidates_data: self.is_set(version.invalidate_data),
             invalidates_constants: self.is_set(version.invalidate_constants),
-            resident: if in_order { 1 } else { blocks * limits.multiprocessors },
+            resident: match in_order {
+                true => 1,
+                false => (blocks * limits.multiprocessors / cluster.iter().product::<u32>()).max(1),
+            },
             releases: self.releases()?,
             dependents: self.dependents()?,
             tells: self.tells(),
@@ -307,19 +330,20 @@ impl Raw {
                  exception on an H200"
             )));
         }
-        if runs { Ok(descriptor) } else { self.relay(descriptor) }
+        if runs == Runs::Nothing { self.relay(descriptor) } else { Ok(descriptor) }
     }
 
-    /// Whether the descriptor is of something that runs.
-    fn runs(&self) -> Result<bool, Fault> {
-        let Some(kind) = self.version.kind else { return Ok(true) };
+    /// What the descriptor has the GPU run.
+    fn runs(&self) -> Result<Runs, Fault> {
+        let Some(kind) = self.version.kind else { return Ok(Runs::Blocks) };
         match self.get(kind) {
-            QMD_TYPE_GRID_CTA => Ok(true),
-            QMD_TYPE_GRID_NULL => Ok(false),
+            QMD_TYPE_GRID_CTA => Ok(Runs::Blocks),
+            QMD_TYPE_GRID_GPC_CGA => Ok(Runs::Clusters),
+            QMD_TYPE_GRID_NULL => Ok(Runs::Nothing),
             _ => Err(self.refuse(
                 kind,
-                "this software Orin runs plain grids, GRID_CTA, and what runs nothing, GRID_NULL; neither queues \
-                 nor clusters",
+                "this software Orin runs grids of blocks, GRID_CTA, of clusters, GRID_GPC_CGA, and what runs \
+                 nothing, GRID_NULL; no queues",
             )),
         }
     }
@@ -340,6 +364,24 @@ impl Raw {
             tells: Tells::Last,
             ..of_launch
         })
+    }
+
+    /// How many blocks make a cluster.
+    fn cluster(&self) -> Result<[u32; 3], Fault> {
+        let mut cluster = [1; 3];
+        let fields = self.version.cluster.into_iter().flatten();
+        for (field, size) in fields.zip(&mut cluster) {
+            let range = (1, MOST_BLOCKS_OF_A_CLUSTER);
+            *size = self.at_most(field, range, "blocks of a cluster")?;
+        }
+        let blocks: u32 = cluster.iter().product();
+        match blocks <= MOST_BLOCKS_OF_A_CLUSTER {
+            true => Ok(cluster),
+            false => Err(self.fault(format!(
+                "GPC_CGA_WIDTH, HEIGHT and DEPTH make a cluster of {blocks} blocks, and \
+                 {MOST_BLOCKS_OF_A_CLUSTER} is the most"
+            ))),
+        }
     }
 
     fn tells(&self) -> Tells {

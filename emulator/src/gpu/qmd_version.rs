@@ -43,6 +43,8 @@ pub(super) struct Version {
     /// Fields that have one value here, and why.
     pub(super) fixed: &'static [(&'static [QmdField], u32, &'static str)],
     pub(super) early: Option<Early>,
+    /// Blocks of a cluster, where there are any.
+    pub(super) cluster: Option<[QmdField; 3]>,
     /// Whether the GPU may still have a descriptor whose own release has been seen.
     pub(super) outlives_release: bool,
 }
@@ -244,6 +246,7 @@ pub(super) static V03: Version = Version {
         PLAIN,
     )],
     early: None,
+    cluster: None,
     outlives_release: true,
 };
 
@@ -383,6 +386,7 @@ pub(super) static V04: Version = Version {
             UNKNOWN,
         ),
     ],
+    cluster: Some([v4::GPC_CGA_WIDTH, v4::GPC_CGA_HEIGHT, v4::GPC_CGA_DEPTH]),
     outlives_release: false,
     early: Some(Early {
         at_last_start: v4::PRE_EXIT_AT_LAST_CTA_LAUNCH,

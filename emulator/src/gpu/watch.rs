@@ -6,7 +6,7 @@ use super::SpaceId;
 use super::mmu::{PAGE, Space};
 use super::races::{GridId, Races};
 use super::visibility::Visibility;
-use crate::sm::{Access, GlobalMemory, MemoryFault, Scope, Span, Verb, Watch, Who};
+use crate::sm::{Access, GlobalMemory, MemoryFault, Scope, Span, Tie, Verb, Watch, Who};
 
 /// An address space seen through the caches of one multiprocessor.
 pub(super) struct Watched<'a> {
@@ -77,14 +77,14 @@ impl GlobalMemory for Watched<'_> {
 impl Watch for Watched<'_> {
     fn before(&self, access: &Access) {
         self.races(|races| races.access(self.grid, self.id, access));
-        if let Some(visibility) = self.visibility.as_ref().filter(|_| !access.shared) {
+        if let Some(visibility) = self.visibility.as_ref().filter(|_| access.shared.is_none()) {
             visibility.borrow_mut().before(self.at(), access);
             self.past_caches.set(access.verb == Verb::Atomic);
         }
     }
 
     fn after(&self, access: &Access) {
-        if let Some(visibility) = self.visibility.as_ref().filter(|_| !access.shared) {
+        if let Some(visibility) = self.visibility.as_ref().filter(|_| access.shared.is_none()) {
             visibility.borrow_mut().after(self.at(), access);
             self.past_caches.set(false);
         }
@@ -107,7 +107,11 @@ impl Watch for Watched<'_> {
         self.races(|races| races.arrives(self.grid, who, barrier, waits));
     }
 
-    fn opens(&self, block: [u32; 3], barrier: u32) {
+    fn opens(&self, block: [u32; 3], barrier: Option<u32>) {
         self.races(|races| races.opens(self.grid, block, barrier));
+    }
+
+    fn ties(&self, who: &Who, tie: Tie) {
+        self.races(|races| races.ties(self.grid, who, tie));
     }
 }

@@ -50,6 +50,7 @@ pub fn launch<'a>(program: &Program, threads: u32, banks: &'a [&'a [u8]]) -> Lau
         grid: [1; 3],
         block: [threads, 1, 1],
         index: [0; 3],
+        cluster: [1; 3],
         entry: program.base(),
         registers: 255,
         barriers: 16,

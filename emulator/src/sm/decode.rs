@@ -296,6 +296,10 @@ impl Decoded {
             }
             Operand::UniformAddress => PAIR.mask() | UNIFORM.mask(),
             Operand::AtomAddress => ATOM_DESCRIPTOR.mask() | ATOM_PAIR.mask(),
+            Operand::UniformPlace(lo) => bits(lo + 5, lo),
+            Operand::BulkPolicy if self.descriptor() => DESCRIPTOR.mask() | BULK_POLICY.mask(),
+            Operand::BulkPolicy => DESCRIPTOR.mask(),
+            Operand::PlaceAndBarrier => SRC_A.mask(),
             Operand::UniformWindow => USRC_A.mask() | OFFSET24.mask(),
             Operand::CopyTarget => DST.mask() | COPY_SHARED_OFFSET.mask(),
             Operand::CopySource => {
@@ -328,7 +332,20 @@ impl Decoded {
     /// Whether the guard is a uniform predicate.
     pub(crate) fn uniform_guard(&self) -> bool {
         use Kind::*;
-        let kinds = [UMov, Uldc, S2ur, UPlop3, ClusterArrive, ClusterWait];
+        let kinds = [
+            UMov,
+            Uldc,
+            S2ur,
+            UPlop3,
+            ClusterArrive,
+            ClusterWait,
+            SyncExchange,
+            Bulk,
+            BulkRed,
+            BulkPrefetch,
+            BulkCommit,
+            TensorMapForget,
+        ];
         self.row.uniform() || kinds.contains(&self.row.kind)
     }
 

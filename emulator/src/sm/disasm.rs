@@ -378,6 +378,11 @@ impl Decoded {
                 }
                 bracket(out, &[base, uniform], displacement)
             }
+            Operand::UniformPlace(lo) => write!(out, "[{}]", uniform_register(at(lo, 6))),
+            Operand::BulkPolicy if self.descriptor() => {
+                write!(out, "desc[{}]", uniform_register(self.get(BULK_POLICY)))
+            }
+            Operand::PlaceAndBarrier => write!(out, "[{}.64]", register(self.get(SRC_A))),
             Operand::UniformWindow => {
                 let base = uniform_register(self.get(USRC_A));
                 bracket(out, &[base], OFFSET24.signed(self.word))

@@ -23,11 +23,11 @@ mod tests;
 
 pub use decode::{Decoded, Illegal, decode};
 pub use exec::{
-    Access, Block, Fault, FaultKind, GlobalMemory, Launch, MemoryFault, Order, Outcome, Scope,
-    Span, Verb, Watch, Who,
+    Access, Block, By, Cluster, Counter, Fault, FaultKind, GlobalMemory, Launch, MemoryFault,
+    Order, Outcome, Scope, Span, Tie, Under, Verb, Watch, Who,
 };
 pub use program::Program;
-pub use table::forms;
+pub use table::{FROM_DOCUMENTS, forms};
 
 /// The machine code generations that the interpreter knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

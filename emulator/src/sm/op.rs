@@ -139,6 +139,12 @@ pub(crate) enum Op {
     // Two or four words at once: floats one by one, or all of it exchanged.
     AtomWide { d: u16, at: Address, s: u16, t: u16, op: WideAtomic, width: Width, space: Space },
     CopyAsync { shared: Address, global: Address, width: Width, zero_fill: bool, when: Pred },
+    // A store, or an atomic that returns nothing, to shared memory of the cluster, whose bytes a barrier there
+    // counts. The address is in register `at`, the barrier's in the next one.
+    Signal { at: u16, s: u16, width: Width, op: Option<AtomicOp> },
+    // Many bytes from memory to memory. `to`, `from` and `size` are uniform registers; the barrier that counts
+    // bytes that come to shared memory is in the one after `to`.
+    Bulk { to: u8, from: u8, size: u8, route: Route, multicast: bool, op: Option<AtomicOp> },
     QuerySpace { d: u16, p: u8, at: Address, space: u8 },
     // Whether the phase of a barrier in shared memory is over. Who tries to wait lets others go on.
     PhaseCheck { p: u8, at: Address, s: u16, tries: bool },
@@ -148,6 +154,9 @@ pub(crate) enum Op {
     Fence,
     Barrier { mode: BarrierMode, id: Given, count: Given, from: Pred },
     BarrierResult { d: u16, p: u8 },
+    // The barrier of the cluster.
+    ClusterArrive,
+    ClusterWait,
     // Control flow.
     Bra { to: i32, when: BranchWhen, mask: u8, not: bool, also: Pred },
     Brx { base: u16, offset: i64, also: Pred },

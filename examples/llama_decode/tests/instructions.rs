@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use doorbell::cubin::{Content, Cubin};
 use emulator::sm::{
     Access, Arch, Block, GlobalMemory, Launch, MemoryFault, Order, Outcome, Program, Scope, Span,
-    Verb, Watch, Who, alone,
+    Tie, Verb, Watch, Who, alone,
 };
 use llama_decode::quant::Format;
 use llama_decode::repack;
@@ -36,7 +36,7 @@ impl GlobalMemory for Memory {
 
 impl Watch for Memory {
     fn before(&self, access: &Access) {
-        let weights = !access.shared && access.each().any(|(_, at)| at >= BASE + MATRIX);
+        let weights = access.shared.is_none() && access.each().any(|(_, at)| at >= BASE + MATRIX);
         if weights && access.verb == Verb::Load && access.bytes != 16 {
             self.narrow.lock().unwrap().push(access.bytes);
         }
@@ -45,7 +45,9 @@ impl Watch for Memory {
     fn fence(&self, _: &Who, _: Scope) {}
     fn forget_lines(&self, _: &Who) {}
     fn arrives(&self, _: &Who, _: u32, _: bool) {}
-    fn opens(&self, _: [u32; 3], _: u32) {}
+    fn opens(&self, _: [u32; 3], _: Option<u32>) {}
+
+    fn ties(&self, _: &Who, _: Tie) {}
 }
 
 /// Runs one block of one warp over `tiles` tiles of 16 rows.

@@ -1,8 +1,10 @@
 //! Every kernel of a token against plain arithmetic, step by step: what a step read is read back from the
 //! GPU, what it must have written is computed here in f64, and the two are compared.
 //!
-//! On the software Orin, or on the GPU of this machine.
+//! On the software Orin, with Orin's engines and with Hopper's, or on the GPU of this machine.
 
+use emulator::Options;
+use emulator::profile::Profile;
 use half::f16;
 use llama_decode::gguf::Tensor;
 use llama_decode::made::{self, Mix, Shape};
@@ -322,20 +324,24 @@ fn compare(got: &[f32], want: &[f64], bound: f64, what: &str) {
     );
 }
 
-/// On the GPU of this machine, else on a software Orin.
-fn on_a_gpu(body: impl FnOnce() + Send) {
+/// On the GPU of this machine; else on a software Orin, and once more with Hopper's engines, whose kernels are others.
+fn on_every_gpu(body: impl Fn() + Send + Sync) {
     let nodes = ["/dev/nvidiactl", "/dev/nvgpu/igpu0/ctrl"];
     if nodes.iter().any(|node| std::fs::File::open(node).is_ok()) {
         return body();
     }
-    emulator::run(emulator::Options::default(), |_| body()).unwrap();
+    for board in ["agx-orin-30w", "no-board-hopper"] {
+        let profile = Profile::by_name(board).expect("there is such a board");
+        println!("on the board {board}");
+        emulator::run(Options { profile, ..Options::default() }, |_| body()).unwrap();
+    }
 }
 
 /// Checks every step of a token at each of these positions, with a cache full of anything.
 fn check_model(model: Model, positions: &[u32]) {
-    on_a_gpu(|| {
+    on_every_gpu(|| {
         let vocab = model.config.vocab as u32;
-        let mut bench = Bench::new(model).unwrap();
+        let mut bench = Bench::new(model.clone()).unwrap();
         bench.fill_cache();
         for position in positions {
             bench.check_token((position * 37 + 5) % vocab, *position);
@@ -418,8 +424,8 @@ fn sampling() {
     let shape = Shape { layers: 1, ..llama() };
     let file = made::in_memory(&shape, Mix::All(Format::Q8_0), 7).unwrap();
     let model = Model::new(&file).unwrap();
-    on_a_gpu(|| {
-        let mut bench = Bench::new(model).unwrap();
+    on_every_gpu(|| {
+        let mut bench = Bench::new(model.clone()).unwrap();
         let step = bench.plan.decode.last().unwrap().clone();
         let mut random = 1u64;
         let mut next = move || {
@@ -484,8 +490,8 @@ fn stops() {
     let shape = Shape { layers: 1, ..llama() };
     let file = made::in_memory(&shape, Mix::All(Format::Q8_0), 7).unwrap();
     let model = Model::new(&file).unwrap();
-    on_a_gpu(|| {
-        let mut bench = Bench::new(model).unwrap();
+    on_every_gpu(|| {
+        let mut bench = Bench::new(model.clone()).unwrap();
         let steps = bench.plan.decode.clone();
         let out = bench.buffer(Role::Output);
         bench.set_state(&[(state::TOKEN, 3)]);
@@ -514,8 +520,8 @@ fn stops() {
 fn check_prefill(shape: &Shape, mix: Mix, batches: &[u32]) {
     let file = made::in_memory(shape, mix, 7).unwrap();
     let model = Model::new(&file).unwrap();
-    on_a_gpu(|| {
-        let mut bench = Bench::new(model).unwrap();
+    on_every_gpu(|| {
+        let mut bench = Bench::new(model.clone()).unwrap();
         let count: u32 = batches.iter().sum();
         let prompt: Vec<u32> = (0..=count).map(|i| (i * 37 + 5) % shape.vocab as u32).collect();
         let logits = Value::Buffer(bench.buffer(Role::Logits), 0);

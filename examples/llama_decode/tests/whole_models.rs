@@ -5,6 +5,8 @@
 
 use std::time::Duration;
 
+use emulator::Options;
+use emulator::profile::Profile;
 use llama_decode::gguf::Gguf;
 use llama_decode::made::{self, Mix, Shape};
 use llama_decode::model::Model;
@@ -101,6 +103,18 @@ fn a_qwen_agrees() {
 #[test]
 fn an_untied_llama_agrees_behind_a_longer_prompt() {
     on_a_gpu(|| agrees("llama-tiny-untied", Mix::All(Format::Q6K), &[24], 4));
+}
+
+/// The kernels for Hopper, clusters and stores that signal among them, where there is no Hopper.
+#[test]
+fn hoppers_kernels_agree_on_the_software_orin() {
+    let profile = Profile::by_name("no-board-hopper").expect("there is such a board");
+    let options = Options { profile, ..Options::default() };
+    let ran = emulator::run(options, |_| {
+        agrees("llama-tiny", Mix::Q4KM, &[2], 6);
+        agrees("qwen3-tiny", Mix::All(Format::Q8_0), &[300], 4);
+    });
+    ran.unwrap_or_else(|unavailable| panic!("{unavailable}"));
 }
 
 /// What ships speaks, the same on every GPU, and as the plain forward pass does.

@@ -83,13 +83,45 @@ fn releases_of_version_4_lie_apart_from_their_addresses() {
 }
 
 #[test]
+fn clusters_run_together() {
+    const CLUSTER: &[u8] = include_bytes!("../../../../ptx/sm_90/cluster.cubin");
+    for seed in [None, Some(1), Some(2)] {
+        let mut stage = Stage::of(&V4, &[0]);
+        if let Some(seed) = seed {
+            stage.bench.gpu.shake(seed);
+        }
+        let entry = stage.load(CLUSTER, "cluster_of_2_by_2");
+        let qmd = stage.qmd(entry, &at(0));
+        stage.geometry(qmd, 4, 32);
+        stage.clusters(qmd, [2, 2, 1]);
+        for (field, clusters) in [(GRID_WIDTH, 2), (GRID_HEIGHT, 3)] {
+            stage.patch(qmd, field, clusters);
+        }
+        stage.bench.execute(&[pcas(qmd)]);
+        let ranks: Vec<u32> = (0..24).map(|i| stage.bench.word(i * 4)).collect();
+        assert_eq!(ranks, [[0, 1, 0, 1, 2, 3, 2, 3]; 3].concat());
+    }
+    let mut stage = Stage::of(&V4, &[0]);
+    let entry = stage.load(CLUSTER, "cluster_of_4");
+    let qmd = stage.qmd(entry, &at(0));
+    stage.clusters(qmd, [8, 3, 1]);
+    let (_, report) = stage.bench.fault(&[pcas(qmd)]);
+    says(&report, &["make a cluster of 24 blocks, and 16 is the most"]);
+}
+
+#[test]
 fn a_descriptor_of_version_4_out_of_order_is_a_fault_that_names_the_field() {
     let cases: &[(QmdField, u32, &str)] = &[
         (QMD_MAJOR_VERSION, 3, "QMD_MAJOR_VERSION is 0x3: this GPU reads version 4.0"),
         (SASS_VERSION, 0x87, "SASS_VERSION is 0x87: this GPU runs sm_90"),
         (QMD_TYPE, QMD_TYPE_QUEUE, "QMD_TYPE is 0x0"),
-        (QMD_TYPE, QMD_TYPE_GRID_GPC_CGA, "QMD_TYPE is 0x3"),
         (GPU_CGA_WIDTH, 1, "GPU_CGA_WIDTH is 0x1: not modelled"),
+        (QMD_TYPE, QMD_TYPE_GRID_GPU_CGA, "QMD_TYPE is 0x4"),
+        (
+            QMD_TYPE,
+            QMD_TYPE_GRID_GPC_CGA,
+            "GPC_CGA_WIDTH is 0x0: blocks of a cluster must be 1 to 16",
+        ),
         (TPC_DISABLE_MASK_VALID, 1, "TPC_DISABLE_MASK_VALID is 0x1: not modelled"),
         (MAX_SM_CONFIG_SHARED_MEM_SIZE, 59, "232 KiB is none of the carve-outs"),
         (CWD_MEMBAR_TYPE, 2, "CWD_MEMBAR_TYPE"),

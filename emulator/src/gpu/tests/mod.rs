@@ -7,6 +7,7 @@ use hw_defs::{Method, c7b5, c7c0, c76f, push, userd};
 
 use super::*;
 
+mod barriers;
 mod compute;
 mod copy;
 mod counters;

@@ -151,7 +151,7 @@ pub(super) fn windows() -> Vec<u32> {
     let [hi, lo] = halves(0x729_4000_0000);
     [
         send(1, SET_SHADER_SHARED_MEMORY_WINDOW_A, &[hi, lo]),
-        send(1, SET_SHADER_LOCAL_MEMORY_WINDOW_A, &[hi, lo + 0x100_0000]),
+        send(1, SET_SHADER_LOCAL_MEMORY_WINDOW_A, &[hi + 1, lo]),
     ]
     .concat()
 }
@@ -275,6 +275,15 @@ impl Stage {
         let n = (qmd - DATA_VA - QMDS) / QMD_STRIDE;
         self.bench.data.store_u32(BANKS + n * BANK_BYTES, block);
         self.bench.data.store_u32(BANKS + n * BANK_BYTES + 12, grid);
+    }
+
+    /// Has the grid of a descriptor count clusters of so many blocks.
+    pub(super) fn clusters(&mut self, qmd: u64, blocks: [u32; 3]) {
+        self.patch(qmd, v4::QMD_TYPE, v4::QMD_TYPE_GRID_GPC_CGA);
+        let fields = [v4::GPC_CGA_WIDTH, v4::GPC_CGA_HEIGHT, v4::GPC_CGA_DEPTH];
+        for (field, count) in fields.into_iter().zip(blocks) {
+            self.patch(qmd, field, count);
+        }
     }
 
     /// A number over two fields, the low one of 32 bits.

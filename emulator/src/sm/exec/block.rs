@@ -4,8 +4,8 @@ use super::fault::{Fault, FaultKind, Step, Trap};
 use super::global::{GlobalMemory, Span};
 use super::run::{self, Flow, Stop};
 use super::warp::{On, Warp};
-use super::watched::Watch;
-use crate::sm::op::BARRIERS;
+use super::watch::Watch;
+use crate::sm::op::{BARRIERS, CLUSTER_BARRIER};
 use crate::sm::program::Program;
 
 /// Everything that a launch fixes for one block.
@@ -17,6 +17,8 @@ pub struct Launch<'a> {
     pub block: [u32; 3],
     /// Which block this is.
     pub index: [u32; 3],
+    /// Blocks in a cluster: one, where there are none.
+    pub cluster: [u32; 3],
     /// The GPU address of the first instruction.
     pub entry: u64,
     /// Registers per thread.
@@ -43,6 +45,22 @@ pub struct Launch<'a> {
     pub time_ns: u64,
 }
 
+impl Launch<'_> {
+    /// The block's number in its cluster.
+    pub(crate) fn rank(&self) -> u32 {
+        let [width, height, _] = self.cluster;
+        let [x, y, z] = std::array::from_fn(|i| self.index[i] % self.cluster[i]);
+        (z * height + y) * width + x
+    }
+
+    /// The block of its cluster that has this number.
+    pub(crate) fn of_rank(&self, rank: u32) -> [u32; 3] {
+        let [width, height, _] = self.cluster;
+        let within = [rank % width, rank / width % height, rank / width / height];
+        std::array::from_fn(|i| self.index[i] / self.cluster[i] * self.cluster[i] + within[i])
+    }
+}
+
 /// In what order warps and groups of lanes take turns.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
@@ -61,6 +79,15 @@ pub enum Outcome {
     Budget,
     /// The block is dead.
     Fault(Box<Fault>),
+}
+
+/// Why a block stopped running.
+pub(super) enum Pause {
+    Ended(Outcome),
+    /// It may be the last that the cluster waited for.
+    Met,
+    /// All of its warps wait.
+    Blocked,
 }
 
 /// One of the named barriers of a block.
@@ -101,14 +128,22 @@ impl Named {
 pub(crate) struct Shared<'a, 'm> {
     pub(crate) program: &'a Program,
     pub(crate) launch: &'a Launch<'a>,
+    /// The block's number in its cluster.
+    pub(crate) rank: u32,
     pub(crate) memory: &'m dyn GlobalMemory,
     /// The spans used last, so that memory is asked rarely.
     pub(crate) spans: [Span<'m>; 4],
     pub(crate) oldest: usize,
     pub(crate) bytes: &'a mut Vec<u8>,
+    /// The shared memory of the others of its cluster, by rank: empty for itself and for those that have ended.
+    pub(crate) peers: &'a mut [Vec<u8>],
     pub(crate) named: &'a mut [Named; BARRIERS],
+    /// How often the barrier of the cluster has opened.
+    pub(crate) opened: u64,
     pub(crate) live: &'a mut [u32; 32],
-    /// Named barriers that may have completed.
+    /// The barriers in shared memory of which a phase has ended, by rank and offset, if anybody watches.
+    pub(crate) phases: Vec<(u32, u64)>,
+    /// Barriers that may have completed: the named ones, and the cluster's.
     pub(crate) touched: u32,
     pub(crate) clock: u64,
     pub(crate) random: Option<&'a mut u64>,
@@ -140,9 +175,13 @@ pub(crate) fn draw(state: &mut u64) -> u64 {
 pub struct Block<'a> {
     program: &'a Program,
     launch: Launch<'a>,
+    rank: u32,
     warps: Vec<Warp>,
-    shared: Vec<u8>,
+    /// Elsewhere while another block of its cluster runs.
+    pub(super) shared: Vec<u8>,
     named: Box<[Named; BARRIERS]>,
+    /// How often the barrier of its cluster has opened.
+    opened: u64,
     live: [u32; 32],
     next: usize,
     clock: u64,
@@ -169,9 +208,11 @@ impl<'a> Block<'a> {
         Block {
             program,
             launch,
+            rank: launch.rank(),
             warps,
             shared: vec![0; launch.shared_size as usize],
             named: Box::new(std::array::from_fn(|_| Named::default())),
+            opened: 0,
             live,
             next: 0,
             clock: 0,
@@ -198,17 +239,40 @@ impl<'a> Block<'a> {
         self.clock
     }
 
-    /// Runs at most about `budget` warp instructions.
+    /// Runs at most about `budget` warp instructions. A block by itself is a cluster of one.
     pub fn run(&mut self, memory: &dyn GlobalMemory, budget: u64) -> Outcome {
+        let end = self.clock.saturating_add(budget);
+        loop {
+            match self.advance(memory, end - self.clock, &mut []) {
+                Pause::Ended(outcome) => return outcome,
+                Pause::Met | Pause::Blocked if self.has_gathered() => {
+                    self.open_cluster();
+                    if let Some(watch) = memory.watch() {
+                        watch.opens(self.launch.of_rank(0), None);
+                    }
+                }
+                Pause::Met => {}
+                Pause::Blocked => return self.deadlock(),
+            }
+        }
+    }
+
+    /// Runs until something concerns the whole cluster, or at most about `budget` warp instructions.
+    pub(super) fn advance(
+        &mut self,
+        memory: &dyn GlobalMemory,
+        budget: u64,
+        peers: &mut [Vec<u8>],
+    ) -> Pause {
         let end = self.clock.saturating_add(budget);
         let mut blocked = 0;
         loop {
-            if self.warps.iter().all(|warp| warp.live == 0) {
+            if self.has_ended() {
                 self.warps.drain(..).for_each(Warp::retire);
-                return Outcome::Done;
+                return Pause::Ended(Outcome::Done);
             }
             if self.clock >= end {
-                return Outcome::Budget;
+                return Pause::Ended(Outcome::Budget);
             }
             let turn = match &mut self.random {
                 None => TURN,
@@ -224,7 +288,7 @@ impl<'a> Block<'a> {
                 blocked += 1;
                 // A random order may look at the same blocked warp many times.
                 if blocked >= self.warps.len() && self.stuck() {
-                    return self.deadlock();
+                    return Pause::Blocked;
                 }
                 continue;
             }
@@ -232,12 +296,16 @@ impl<'a> Block<'a> {
             let mut shared = Shared {
                 program: self.program,
                 launch: &self.launch,
+                rank: self.rank,
                 memory,
                 spans: [Span::EMPTY; 4],
                 oldest: 0,
                 bytes: &mut self.shared,
+                peers: &mut *peers,
                 named: &mut self.named,
+                opened: self.opened,
                 live: &mut self.live,
+                phases: Vec::new(),
                 touched: 0,
                 clock: self.clock,
                 random: self.random.as_mut(),
@@ -248,15 +316,37 @@ impl<'a> Block<'a> {
             self.clock = shared.clock.max(self.clock + 1);
             match stop {
                 Stop::Turn => {}
-                Stop::Trap(trap) => return self.fault(at, *trap),
+                Stop::Trap(trap) => return Pause::Ended(self.fault(at, *trap)),
             }
             if touched != 0 {
                 self.complete(touched, memory.watch());
             }
+            if touched >> CLUSTER_BARRIER & 1 == 1 && !self.has_ended() {
+                return Pause::Met;
+            }
         }
     }
 
-    fn stuck(&self) -> bool {
+    /// Whether every thread has exited.
+    pub(super) fn has_ended(&self) -> bool {
+        self.warps.iter().all(|warp| warp.live == 0)
+    }
+
+    /// Whether all warps that live have come to the barrier of the cluster.
+    pub(super) fn has_gathered(&self) -> bool {
+        self.warps.iter().all(|warp| warp.live == 0 || warp.came > self.opened)
+    }
+
+    /// Everybody has come to the barrier of the cluster.
+    pub(super) fn open_cluster(&mut self) {
+        self.opened += 1;
+        for warp in &mut self.warps {
+            warp.free(On::Cluster, u32::MAX);
+        }
+    }
+
+    /// Whether no warp can go on by itself.
+    pub(super) fn stuck(&self) -> bool {
         self.warps.iter().all(|w| w.live == 0 || (w.now.mask == 0 && w.ready.is_empty()))
     }
 
@@ -272,7 +362,7 @@ impl<'a> Block<'a> {
             let yes = if named.all { count == come } else { count > 0 };
             *named = Named::default();
             if let Some(watch) = watch {
-                watch.opens(self.launch.index, id.into());
+                watch.opens(self.launch.index, Some(id.into()));
             }
             for warp in &mut self.warps {
                 if warp.arrived(On::Named(id)) != 0 {
@@ -283,7 +373,8 @@ impl<'a> Block<'a> {
         }
     }
 
-    fn deadlock(&self) -> Outcome {
+    /// The end of a block that waits for what never comes.
+    pub(super) fn deadlock(&self) -> Outcome {
         let held = self.warps.iter().find(|w| w.live != 0);
         let warp = held.map_or(0, |w| w.index);
         let pc = held.and_then(|w| w.waiting.first()).map_or(0, |w| w.group.pc.wrapping_sub(1));

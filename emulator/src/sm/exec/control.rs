@@ -195,6 +195,19 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
         }
         Op::WarpSync { mask, also } => warp_sync(w, mask, exec & w.mask(also)),
         Op::Barrier { mode, id, count, from } => barrier(w, e, (mode, id, count, from), exec),
+        Op::ClusterArrive => {
+            w.came = e.opened + 1;
+            w.now.pc += 1;
+            e.touched |= 1 << CLUSTER_BARRIER;
+            Ok(Flow::Yield)
+        }
+        Op::ClusterWait if w.came <= e.opened => Ok(Flow::Next),
+        Op::ClusterWait => {
+            let next = w.now.pc + 1;
+            w.wait(exec, next, On::Cluster);
+            w.now.pc = next;
+            Ok(Flow::Moved)
+        }
         Op::BarrierResult { d, p } => {
             let (count, yes) = w.reduced;
             w.write(d, exec, &[count; 32]);
@@ -286,7 +299,6 @@ fn warp_sync(w: &mut Warp, mask: Given, exec: u32) -> Step<Flow> {
 pub(super) fn barrier_id(w: &Warp, id: Given, exec: u32) -> u32 {
     match id {
         Given::Number(n) => n,
-        // Only an instruction of its own reaches the cluster barrier.
         _ => given(w, id, exec) & 15,
     }
 }
@@ -299,7 +311,7 @@ fn barrier(
 ) -> Step<Flow> {
     let id = barrier_id(w, id, exec);
     let needed = given(w, count, exec);
-    if id >= e.launch.barriers.min(16) && id != CLUSTER_BARRIER {
+    if id >= e.launch.barriers.min(BARRIERS as u32) {
         return trap(FaultKind::Barrier { id, allocated: e.launch.barriers });
     }
     let named = &mut e.named[id as usize];
@@ -363,6 +375,7 @@ fn special(w: &Warp, e: &Shared, index: u8, lane: usize) -> u32 {
         0x3b => !(bit | (bit - 1)),
         0x3c => !(bit - 1),
         0x43 => e.launch.sm,
+        0x88 => e.rank,
         0x01 | 0x50 => e.clock as u32,
         0x51 => (e.clock >> 32) as u32,
         0x52 => time as u32,

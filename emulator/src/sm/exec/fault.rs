@@ -29,6 +29,11 @@ pub enum FaultKind {
         /// How much there is.
         size: u32,
     },
+    /// Shared memory of a block that does not run.
+    NoBlock {
+        /// Its rank in the cluster.
+        rank: u32,
+    },
     /// Outside the thread's local memory.
     Local,
     /// An operation that this memory does not have.
@@ -67,6 +72,9 @@ impl fmt::Display for FaultKind {
                 write!(f, "not aligned for an access of {bytes} bytes")
             }
             FaultKind::Shared { size } => write!(f, "outside the {size} bytes of shared memory"),
+            FaultKind::NoBlock { rank } => {
+                write!(f, "no block of rank {rank} is in the cluster, or it has ended")
+            }
             FaultKind::Local => write!(f, "outside the thread's local memory"),
             FaultKind::WrongSpace => write!(f, "no such operation on this memory"),
             FaultKind::Constant { bank, size } => {

@@ -70,6 +70,8 @@ pub(super) fn choose(op: &Op) -> Code {
         | Op::Atom { .. }
         | Op::AtomWide { .. }
         | Op::CopyAsync { .. }
+        | Op::Signal { .. }
+        | Op::Bulk { .. }
         | Op::QuerySpace { .. }
         | Op::PhaseCheck { .. }
         | Op::ExchangeUniform { .. }

@@ -1,6 +1,6 @@
 //! Global memory as a block sees it: stretches of host memory at GPU addresses.
 
-use super::watched::Watch;
+use super::watch::Watch;
 use std::marker::PhantomData;
 use std::sync::atomic::{AtomicU8, AtomicU16, AtomicU32, AtomicU64, Ordering::Relaxed};
 

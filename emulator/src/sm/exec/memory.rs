@@ -1,12 +1,14 @@
 //! Loads, stores, atomics and constants: addresses checked, then the bytes.
 
 mod atomic;
+mod bulk;
 mod constant;
 mod place;
 mod quick;
 
+pub(super) use bulk::{Bulk, PIECE};
 pub(crate) use constant::constant;
-pub(super) use place::inside_window;
+pub(super) use place::{in_local_window, in_shared_window, rank_and_offset};
 pub(crate) use quick::load_global;
 
 use super::block::Shared;
@@ -48,7 +50,7 @@ pub(crate) fn window_address(w: &Warp, at: Address, lane: usize) -> u32 {
 pub(super) fn all_addresses(w: &Warp, at: Address, space: Space) -> [u64; 32] {
     match space {
         Space::Global | Space::Generic => addresses(w, at),
-        Space::Shared | Space::Local => {
+        Space::Shared | Space::Cluster | Space::Local => {
             std::array::from_fn(|lane| window_address(w, at, lane).into())
         }
     }
@@ -220,6 +222,8 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             }
             Ok(Flow::Next)
         }
+        Op::Signal { .. } => bulk::signal(w, e, op, exec),
+        Op::Bulk { .. } => bulk::copy(w, e, op),
         Op::PhaseCheck { p, at, s, tries } => {
             let mut over = 0;
             for lane in (0..32).filter(|lane| exec >> lane & 1 == 1) {
@@ -248,15 +252,15 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
         }
         Op::QuerySpace { d, p, at, space } => {
             let addresses = addresses(w, at);
-            let within = |address, window| inside_window(window, address).is_some();
             let mask = (0..32).fold(0, |mask, lane| {
-                let shared = within(addresses[lane], e.launch.shared_window);
-                let local = within(addresses[lane], e.launch.local_window);
+                let shared = in_shared_window(e, addresses[lane]);
+                let own = |address| rank_and_offset(address).0 == e.rank;
+                let local = in_local_window(e, addresses[lane]).is_some();
                 let yes = match space {
-                    0 => !shared && !local,
+                    0 => shared.is_none() && !local,
                     1 => local,
-                    2 => shared,
-                    _ => false,
+                    2 => shared.is_some_and(own),
+                    _ => shared.is_some(),
                 };
                 mask | u32::from(yes) << lane
             });

@@ -2,6 +2,7 @@
 
 mod across;
 mod block;
+mod cluster;
 mod code;
 mod control;
 mod fault;
@@ -17,11 +18,13 @@ mod sparse;
 mod tensor;
 mod uniform;
 mod warp;
+mod watch;
 mod watched;
 
 pub(crate) use code::Ready;
 
 pub use block::{Block, Launch, Order, Outcome};
+pub use cluster::Cluster;
 pub use fault::{Fault, FaultKind};
 pub use global::{GlobalMemory, MemoryFault, Span};
-pub use watched::{Access, Scope, Verb, Watch, Who};
+pub use watch::{Access, By, Counter, Scope, Tie, Under, Verb, Watch, Who};

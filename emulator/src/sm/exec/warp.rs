@@ -29,6 +29,8 @@ pub(crate) enum On {
     Sync(u32),
     /// A named barrier of the block.
     Named(u8),
+    /// The barrier of the cluster.
+    Cluster,
 }
 
 /// Lanes that wait.
@@ -55,6 +57,8 @@ pub(crate) struct Warp {
     pub(crate) waiting: Vec<Waiting>,
     /// The outcome of the last reducing barrier: count, and the yes or no of it.
     pub(crate) reduced: (u32, bool),
+    /// At which opening of the cluster's barrier it has last come, counted from one.
+    pub(crate) came: u64,
     /// Local memory of all lanes, made when first used.
     pub(crate) local: Vec<u8>,
     pub(crate) index: u32,
@@ -120,6 +124,7 @@ impl Warp {
             ready: Vec::with_capacity(32),
             waiting: Vec::with_capacity(32),
             reduced: (0, false),
+            came: 0,
             local: Vec::new(),
             index,
         }

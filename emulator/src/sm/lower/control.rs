@@ -20,12 +20,9 @@ impl Lowering<'_> {
     pub(super) fn control(&mut self) -> Option<Op> {
         let also = Pred { uniform: false, ..self.when() };
         Some(match self.from.row.kind {
-            Kind::Nop
-            | Kind::PmTrig
-            | Kind::ClusterArrive
-            | Kind::Yield
-            | Kind::Nanosleep
-            | Kind::EndCollective => Op::Nop,
+            Kind::Nop | Kind::PmTrig | Kind::Yield | Kind::Nanosleep | Kind::EndCollective => {
+                Op::Nop
+            }
             Kind::Bra => {
                 let when = match (self.bit(91), self.get(Field::new(33, 32))) {
                     (false, 0) => BranchWhen::Always,
@@ -122,13 +119,8 @@ impl Lowering<'_> {
                     from: also,
                 }
             }
-            // A cluster is one block here: its barrier is one more of the block's.
-            Kind::ClusterWait => Op::Barrier {
-                mode: BarrierMode::Wait,
-                id: Given::Number(CLUSTER_BARRIER),
-                count: Given::Number(0),
-                from: Pred::TRUE,
-            },
+            Kind::ClusterArrive => Op::ClusterArrive,
+            Kind::ClusterWait => Op::ClusterWait,
             Kind::B2r => Op::BarrierResult { d: self.dst(1), p: self.pdst(81) },
             Kind::S2r | Kind::Cs2r => {
                 let index = self.get(SPECIAL) as u8;

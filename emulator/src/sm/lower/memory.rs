@@ -378,7 +378,7 @@ impl Lowering<'_> {
             Kind::Qspc => Op::QuerySpace {
                 d: self.dst(1),
                 p: self.pdst(81),
-                at: self.global(None),
+                at: self.global(whole_has_uniform.then_some(32)),
                 space: self.get(Field::new(74, 73)) as u8,
             },
             Kind::Ldsm => {

@@ -7,9 +7,9 @@ use crate::sm::meaning::mbarrier::Change;
 use crate::sm::meaning::tensor::{Element, Small};
 use crate::sm::meaning::{Combine, Round, half};
 
-/// The barrier that a cluster of one block waits at, after the sixteen named ones.
-pub(crate) const CLUSTER_BARRIER: u32 = 16;
-pub(crate) const BARRIERS: usize = 17;
+/// The named barriers of a block; the number of the cluster's follows.
+pub(crate) const BARRIERS: usize = 16;
+pub(crate) const CLUSTER_BARRIER: u32 = BARRIERS as u32;
 
 /// The width and extension of a memory access.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -51,8 +51,19 @@ pub(crate) enum Space {
     Global,
     /// Decided by the address: shared window, local window, else global.
     Generic,
+    /// The block's own shared memory.
     Shared,
+    /// Shared memory of the cluster: the upper byte of an address is the rank of a block.
+    Cluster,
     Local,
+}
+
+/// Which way bytes go in bulk. Shared memory that they come to may be another block's of the cluster.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    GlobalToShared,
+    SharedToGlobal,
+    SharedToShared,
 }
 
 /// What an atomic does and to what.

@@ -40,11 +40,7 @@ pub enum Argument {
 pub const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("slot", "*", "a container for single instructions, which are compared by themselves"),
     ("mufu", "*", "tests/silicon.rs sums up functions with it that sweep.rs puts into it"),
-    (
-        "cluster",
-        "*",
-        "the software Orin has no clusters; tests/cases/kernels.rs runs them on Hopper",
-    ),
+    ("cluster", "*", "an Orin has no clusters: tests/cases/kernels.rs, on Hopper's engines"),
     ("constants", "read_either", BANKS),
     ("parameters", "parameter_by_pointer", BANKS),
     ("shared", "shared_sizes", BANKS),

@@ -48,6 +48,13 @@ fn alone(kind: Kind) -> bool {
             | SyncCheck
             | SyncExchange
             | SyncForget
+            | Signal
+            | SignalRed
+            | Bulk
+            | BulkRed
+            | BulkPrefetch
+            | BulkCommit
+            | TensorMapForget
             | CallReg
             | Ret
             | Exit

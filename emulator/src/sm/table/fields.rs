@@ -288,6 +288,17 @@ pub(crate) const BMMA_OP: Modifier = field(78, 77, &["XOR", "-", "AND"]);
 pub(crate) const BYPASS: Modifier = flag(81, &["BYPASS", ""]);
 pub(crate) const COPY_PREFETCH: Modifier = field(72, 71, &["", "LTC64B", "LTC128B", "LTC256B"]);
 pub(crate) const COPY_SIZE: Modifier = field(75, 73, &["-", "-", "-", "-", "", "64", "128"]);
+pub(crate) const SIGNAL_TYPE: Modifier = field(75, 73, &["", "S32", "64"]);
+/// To and from where: shared or global memory.
+pub(crate) const BULK_ROUTE: Modifier = field(74, 73, &["-", "S.G", "G.S", "S.S"]);
+pub(crate) const BULK_TO_MANY: Modifier = flag(75, &["", "MULTICAST"]);
+pub(crate) const BULK_TYPE: Modifier = field(
+    84,
+    81,
+    &["", "S32", "U64", "S64", "F16.RN", "F32.RN", "F32.FTZ.RN", "F64.RN", "BF16.RN"],
+);
+/// The uniform register of a bulk copy's cache policy, if bit 76 says that there is one.
+pub(crate) const BULK_POLICY: Field = Field::new(45, 40);
 pub(crate) const ZERO_FILL: Modifier = flag(82, &["", "ZFILL"]);
 pub(crate) const SPACE: Modifier = field(74, 73, &["G", "L", "S", "D"]);
 pub(crate) const CACHE_OP: Modifier = field(

@@ -211,6 +211,12 @@ pub(crate) enum Operand {
     Window { ur: Option<u8>, scaled: bool },
     /// Shared memory at a uniform register at 29:24 and an offset.
     UniformWindow,
+    /// Memory at a uniform register at `lo`.
+    UniformPlace(u8),
+    /// The cache policy of a bulk copy, where it has one.
+    BulkPolicy,
+    /// Shared memory of a cluster at register A, and a barrier there at the next one.
+    PlaceAndBarrier,
     /// The shared side of an asynchronous copy.
     CopyTarget,
     /// The global side of an asynchronous copy.
@@ -336,6 +342,10 @@ pub(crate) fn lookup(arch: Arch, word: u128) -> Option<(&'static Row, u8)> {
     let fits = |variant: Variant| word & variant.mask == variant.value;
     rows.copied().find(|(row, _)| row.variant.is_none_or(fits))
 }
+
+/// Instructions that do here what the documents of PTX say of them, and that no GPU was asked about, not even as
+/// part of a kernel.
+pub const FROM_DOCUMENTS: &[&str] = &["REDAS", "UBLKCP", "UBLKRED", "UBLKPF.L2"];
 
 /// Every instruction form of the table on `arch`: its 12-bit opcode field and its name.
 pub fn forms(arch: Arch) -> Vec<(u16, &'static str)> {

@@ -62,6 +62,10 @@ const fn ones(hi: u8, lo: u8) -> Operand {
     let field = Field::new(hi, lo);
     Fixed(field, (1 << field.width()) - 1)
 }
+/// Compilers add up the addresses of stores that signal beforehand: to which of the two an offset counts is not
+/// known.
+const NO_OFFSET: Operand = Fixed(OFFSET24, 0);
+const NO_ADDEND: Operand = ones(69, 64);
 const GLOBAL_UR32: Operand = Global { ur: Some(32) };
 const GLOBAL_UR64: Operand = Global { ur: Some(64) };
 /// The address of an access that names no uniform register at all.
@@ -88,7 +92,7 @@ rows! {
     F2F, Frnd, Mufu, Popc, Flo, Brev, Fchk, Cs2r, S2r, S2ur, Vote, VoteU, Match, Redux, R2ur, Shfl,
     UMov, UIAdd3, ULea, ULop3, UShf, UIMad, UIMadWide, UISetP, USel, UPrmt, UFlo, UBrev, UPopc, USgxt,
     UPlop3, Ldc, Uldc, Ldg, Stg, Ld, St, Lds, Sts, Ldl, Stl, Atomg, AtomgFloat, Red, RedFloat, Atom, AtomFloat,
-    AtomgCas, AtomCas, Atoms, AtomsCount, AtomsCas, AtomCount, Arrives, SyncArrive, SyncCheck, SyncExchange, SyncForget, Elect, ClusterArrive, ClusterWait, AcqBulk, Ldgsts, LdgDepBar, DepBar, Ldsm, Movm, Stsm, Hmma, HmmaSparse, Imma, ImmaSparse, Bmma, Dmma, Qspc,
+    AtomgCas, AtomCas, Atoms, AtomsCount, AtomsCas, AtomCount, Arrives, SyncArrive, SyncCheck, SyncExchange, SyncForget, Signal, SignalRed, Bulk, BulkRed, BulkPrefetch, BulkCommit, TensorMapForget, Elect, ClusterArrive, ClusterWait, AcqBulk, Ldgsts, LdgDepBar, DepBar, Ldsm, Movm, Stsm, Hmma, HmmaSparse, Imma, ImmaSparse, Bmma, Dmma, Qspc,
     Membar, Errbar, Cctl, CctlLocal, PmTrig, CgaErrbar, Nanosleep, Yield, Nop, Bra, BraU, Brx, Call, CallReg, CallAbs, Ret, Exit, Bssy,
     Bsync, Break, BmovToReg, BmovFromReg, BmovImm, BmovBar, WarpSyncReg, WarpSyncImm, WarpSyncAll,
     EndCollective, Bar, B2r, Bpt, Kill, P2r, R2p, Lepc;
@@ -245,6 +249,7 @@ rows! {
     row("CCTLL.PF1", Kind::CctlLocal, Whole(0x990), Integer, &[], &[Window { ur: None, scaled: false }]),
     row("PMTRIG", Kind::PmTrig, Whole(0x801), Integer, &[], &[Number(TRIGGERS), WHEN]),
     row("QSPC", Kind::Qspc, Whole(0x3aa), Integer, &[WIDE_ADDRESS, SPACE], &[P0_SHOWN, Dst, PLAIN]),
+    only(Sm90, row("QSPC", Kind::Qspc, Whole(0x9aa), Integer, &[WIDE_ADDRESS, SPACE], &[P0_SHOWN, Dst, GLOBAL_UR32, UniformAddress])),
     row("LDGSTS.E", Kind::Ldgsts, Whole(0xfae), Integer, &[BYPASS, EVICTION, COPY_PREFETCH, COPY_SIZE, ZERO_FILL, COPY_ORDER], &[CopyTarget, CopySource, WHEN, ones(70, 70), ones(91, 91)]),
     row("LDGDEPBAR", Kind::LdgDepBar, Whole(0x9af), Integer, &[], &[]),
     row("DEPBAR.LE", Kind::DepBar, Whole(0x91a), Integer, &[], &[Number(Field::new(46, 44)), Number(Field::new(43, 38)), Hint(Field::new(37, 32)), ones(47, 47)]),
@@ -267,11 +272,16 @@ rows! {
     only(Sm90, row("SYNCS.ARRIVE.TRANS64", Kind::SyncArrive, Whole(0x9a7), Integer, &[SYNC_RED, SYNC_OPT_OUT, SYNC_COUNTS], &[Dst, Window { ur: Some(64), scaled: false }, Reg(32), ones(91, 91), Fixed(Field::new(71, 70), 0)])),
     only(Sm90, row("SYNCS.PHASECHK.TRANS64", Kind::SyncCheck, Whole(0x5a7), Integer, &[SYNC_TRY], &[P0_SHOWN, Window { ur: Some(64), scaled: false }, Reg(32), ones(91, 91), Fixed(Field::new(71, 70), 1)])),
     only(Sm90, row("SYNCS.EXCH.64", Kind::SyncExchange, Whole(0x5b2), Integer, &[], &[UDst, UniformWindow, Ureg(32), ones(91, 91), Fixed(Field::new(73, 72), 1)])),
+    only(Sm90, row("STAS", Kind::Signal, Whole(0xdbd), Integer, &[COPY_SIZE], &[PlaceAndBarrier, Reg(32), NO_OFFSET, NO_ADDEND, ones(91, 90)])),
+    only(Sm90, row("REDAS", Kind::SignalRed, Whole(0xdbe), Integer, &[RED_OP, SIGNAL_TYPE], &[PlaceAndBarrier, Reg(32), NO_OFFSET, NO_ADDEND, ones(72, 72), ones(91, 91)])),
+    only(Sm90, row("UBLKCP", Kind::Bulk, Whole(0x3ba), Integer, &[BULK_ROUTE, BULK_TO_MANY], &[UniformPlace(32), UniformPlace(24), Ureg(64), BulkPolicy, ones(91, 91)])),
+    only(Sm90, row("UBLKRED", Kind::BulkRed, Whole(0x3bb), Integer, &[BULK_ROUTE, RED_OP, BULK_TYPE], &[UniformPlace(32), UniformPlace(24), Ureg(64), BulkPolicy, ones(91, 91)])),
+    only(Sm90, row("UBLKPF.L2", Kind::BulkPrefetch, Whole(0x3bc), Integer, &[], &[UniformPlace(24), Ureg(64), BulkPolicy, ones(91, 91)])),
     only(Sm90, row("SYNCS.CCTL.IV", Kind::SyncForget, Whole(0x9b1), Integer, &[], &[Window { ur: Some(64), scaled: false }, ones(91, 91)])),
     // Order and waiting.
     only(Sm90, row("FENCE.VIEW.ASYNC", Kind::Errbar, Whole(0x3c6), Integer, &[VIEW], &[])),
-    only(Sm90, row("UTMACCTL.IV", Kind::Errbar, Whole(0x9b9), Integer, &[], &[Ureg(24), ones(91, 91)])),
-    only(Sm90, row("UTMACMDFLUSH", Kind::Errbar, Whole(0x9b7), Integer, &[], &[])),
+    only(Sm90, row("UTMACCTL.IV", Kind::TensorMapForget, Whole(0x9b9), Integer, &[], &[Ureg(24), ones(91, 91)])),
+    only(Sm90, row("UTMACMDFLUSH", Kind::BulkCommit, Whole(0x9b7), Integer, &[], &[])),
     row("MEMBAR", Kind::Membar, Whole(0x992), Integer, &[FENCE, FENCE_SCOPE], &[]),
     row("ERRBAR", Kind::Errbar, Whole(0x9ab), Integer, &[], &[]),
     only(Sm90, row("CGAERRBAR", Kind::CgaErrbar, Whole(0x5ab), Integer, &[], &[])),

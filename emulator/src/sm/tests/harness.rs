@@ -270,6 +270,7 @@ impl Kernel {
             grid: set.grid,
             block: set.block,
             index,
+            cluster: set.cluster,
             entry: self.program.base(),
             registers: self.registers,
             barriers: 16,
@@ -298,6 +299,13 @@ impl Kernel {
             put(n * 4, &set.block[n].to_le_bytes());
             put(12 + n * 4, &set.grid[n].to_le_bytes());
         }
+        if self.arch == Arch::Sm90 {
+            put(0x140, &u32::from(set.cluster != [1; 3]).to_le_bytes());
+            put(0x188, &set.cluster.iter().product::<u32>().to_le_bytes());
+            for n in 0..3 {
+                put(0x144 + n * 4, &set.cluster[n].to_le_bytes());
+            }
+        }
         put(0x18, &SHARED_WINDOW.to_le_bytes());
         put(0x20, &LOCAL_WINDOW.to_le_bytes());
         put(0x28, &0xff_fdc0u32.to_le_bytes());
@@ -312,18 +320,21 @@ impl Kernel {
     pub(super) fn run(&self, memory: &dyn GlobalMemory, set: &Set) -> Result<u64, Box<Fault>> {
         let banks = self.banks(set);
         let banks: Vec<&[u8]> = banks.iter().map(Vec::as_slice).collect();
+        let [width, height, depth] = std::array::from_fn(|i| set.grid[i] / set.cluster[i]);
+        let [across, down, deep] = set.cluster;
         let mut total = 0;
-        for z in 0..set.grid[2] {
-            for y in 0..set.grid[1] {
-                for x in 0..set.grid[0] {
-                    let launch = self.launch(set, [x, y, z], &banks);
-                    let mut block = Block::new(&self.program, launch, set.order);
-                    match block.run(memory, set.budget) {
-                        Outcome::Done => total += block.instructions(),
-                        Outcome::Fault(fault) => return Err(fault),
-                        Outcome::Budget => panic!("{} does not end", self.name),
-                    }
-                }
+        for n in 0..width * height * depth {
+            let first = [n % width * across, n / width % height * down, n / width / height * deep];
+            let blocks = (0..across * down * deep).map(|rank| {
+                let within = [rank % across, rank / across % down, rank / across / down];
+                let index = std::array::from_fn(|i| first[i] + within[i]);
+                Block::new(&self.program, self.launch(set, index, &banks), set.order)
+            });
+            let mut cluster = Cluster::new(blocks.collect(), set.order);
+            match cluster.run(memory, set.budget) {
+                Outcome::Done => total += cluster.instructions(),
+                Outcome::Fault(fault) => return Err(fault),
+                Outcome::Budget => panic!("{} does not end", self.name),
             }
         }
         Ok(total)
@@ -352,6 +363,8 @@ fn attributes(info: &[u8]) -> impl Iterator<Item = (u8, &[u8])> {
 pub(super) struct Set {
     pub(super) grid: [u32; 3],
     pub(super) block: [u32; 3],
+    /// Blocks in a cluster.
+    pub(super) cluster: [u32; 3],
     pub(super) dynamic_shared: u32,
     pub(super) order: Order,
     pub(super) budget: u64,
@@ -363,6 +376,7 @@ impl Set {
         Set {
             grid: [grid, 1, 1],
             block: [block, 1, 1],
+            cluster: [1; 3],
             dynamic_shared: 0,
             order: Order::Plain,
             budget: 50_000_000,

@@ -255,11 +255,7 @@ fn keeps_local_memory_apart() {
     });
 }
 
-/// STAS, a store that signals a barrier of another block of its cluster. Only the decoder's attention
-/// has it, on sm_90, which has a build without clusters for the software Orin; docs/instructions.md
-/// lists it among what is refused.
-const STORE_THAT_SIGNALS: u128 = 0xdbd;
-
+/// Those of the decoder's attention too, which on sm_90 stores to other blocks of a cluster.
 #[test]
 fn every_shipped_word_decodes() {
     for arch in [Arch::Sm87, Arch::Sm90] {
@@ -283,11 +279,6 @@ fn every_shipped_word_decodes() {
                     let Some(word) = kernel.program.word(index) else {
                         break;
                     };
-                    if arch == Arch::Sm90 && word & 0xfff == STORE_THAT_SIGNALS {
-                        println!("{name}: STAS is refused, as documented");
-                        assert!(decode(arch, word).is_err(), "then this exception can go");
-                        continue;
-                    }
                     let decoded = decode(arch, word).unwrap_or_else(|e| panic!("{name}: {e}"));
                     decoded.check().unwrap_or_else(|e| panic!("{name}: {e}"));
                     assert!(!decoded.to_string().is_empty());

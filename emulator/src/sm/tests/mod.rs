@@ -1,5 +1,6 @@
 //! Kernels of `ptx/` and of `tests/kernels` run by the interpreter, against plain Rust.
 
+mod clusters;
 mod decoder;
 mod gemv;
 mod harness;

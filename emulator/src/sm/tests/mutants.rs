@@ -21,7 +21,7 @@ fn mutants_of_sm_90_end_or_fault() {
 }
 
 fn mutants(arch: Arch) {
-    let files = [
+    let mut files = vec![
         (shipped(arch, "reduce.cubin"), vec!["sum_shuffle", "sum_shared", "max_redux"]),
         (shipped(arch, "divergence.cubin"), vec!["part_and_meet", "switch_table"]),
         (shipped(arch, "matmul.cubin"), vec!["matmul_half"]),
@@ -34,6 +34,13 @@ fn mutants(arch: Arch) {
         (own(arch, "mem"), vec!["mem_basic", "generic", "atomics", "calls", "barriers"]),
         (own(arch, "mma"), vec!["mma_f16", "mma_s8", "mma_tf32", "mma_f64", "cpasync"]),
     ];
+    files.extend(match arch {
+        Arch::Sm87 => vec![(own(arch, "copies"), vec!["hand_over", "swap"])],
+        Arch::Sm90 => vec![
+            (own(arch, "copies"), vec!["hand_over", "swap"]),
+            (own(arch, "bulk"), vec!["there_and_back", "to_many", "signals", "reduces"]),
+        ],
+    });
     let kernels: usize = files.iter().map(|(_, names)| names.len()).sum();
     for (cubin, names) in &files {
         for name in names {

@@ -19,12 +19,13 @@ struct Told {
     emptied: usize,
     arrived: usize,
     opened: usize,
+    ties: Vec<Tie>,
 }
 
 impl Told {
     /// How many lanes did this.
     fn lanes(&self, shared: bool, verb: Verb, strong: bool) -> u32 {
-        let same = |a: &&Access| (a.shared, a.verb, a.strong) == (shared, verb, strong);
+        let same = |a: &&Access| (a.shared.is_some(), a.verb, a.strong) == (shared, verb, strong);
         self.accesses.iter().filter(same).map(|access| access.lanes.count_ones()).sum()
     }
 }
@@ -65,9 +66,13 @@ impl Watch for Recorder {
         self.told.borrow_mut().arrived += 1;
     }
 
-    fn opens(&self, _: [u32; 3], barrier: u32) {
-        assert_eq!(barrier, 0);
+    fn opens(&self, _: [u32; 3], barrier: Option<u32>) {
+        assert_eq!(barrier, Some(0));
         self.told.borrow_mut().opened += 1;
+    }
+
+    fn ties(&self, _: &Who, tie: Tie) {
+        self.told.borrow_mut().ties.push(tie);
     }
 }
 
@@ -115,7 +120,8 @@ fn loads_stores_atomics_fences_and_barriers() {
         assert_eq!(gpu.count(), 4 + 2);
         assert_eq!(told.emptied, 4 + 2);
         assert_eq!((told.arrived, told.opened), ((4 * 2 + 1) * 2, 4 * 2 + 1));
-        let store = told.accesses.iter().find(|a| !a.shared && a.verb == Verb::Store).unwrap();
+        let store =
+            told.accesses.iter().find(|a| a.shared.is_none() && a.verb == Verb::Store).unwrap();
         assert_eq!((store.lanes, store.bytes, store.who.sm), (1, 4, 3));
         assert_eq!(f32::from_bits(store.values[0][0]) % 1.5, 0.0);
     });
@@ -131,13 +137,18 @@ fn matrix_loads_and_copies_to_shared_memory() {
         });
         let rows: u32 = told.lanes(true, Verb::Load, false);
         assert_eq!(rows, 2 * (8 + 16 + 32), "one, two and four matrices, plain and transposed");
-        assert!(told.accesses.iter().any(|a| a.shared && a.verb == Verb::Load && a.bytes == 16));
+        assert!(
+            told.accesses
+                .iter()
+                .any(|a| a.shared.is_some() && a.verb == Verb::Load && a.bytes == 16)
+        );
         let told = watch(arch, &cubin, "cpasync", |arena| {
             let (from, out) = (arena.put(&random(2, 512)), arena.put(&[0; 384]));
             (Set::new(1, 32).wide(from).wide(out).word(20), out, 384)
         });
         let bytes = |shared, verb| -> u32 {
-            let same = told.accesses.iter().filter(|a| (a.shared, a.verb) == (shared, verb));
+            let same =
+                told.accesses.iter().filter(|a| (a.shared.is_some(), a.verb) == (shared, verb));
             same.map(|access| access.lanes.count_ones() * access.bytes).sum()
         };
         assert!(bytes(false, Verb::Load) > 32 * 16);
@@ -155,7 +166,7 @@ fn generic_addresses_mean_one_memory_or_the_other() {
         for shared in [true, false] {
             assert!(told.lanes(shared, Verb::Load, false) > 0, "shared {shared}");
         }
-        let offsets = told.accesses.iter().filter(|access| access.shared);
+        let offsets = told.accesses.iter().filter(|access| access.shared.is_some());
         assert!(offsets.flat_map(Access::each).all(|(_, offset)| offset < 0x1000));
     });
 }

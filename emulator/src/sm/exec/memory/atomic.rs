@@ -62,7 +62,7 @@ fn combine(op: AtomicOp, old: u64, operand: u64, other: u64) -> u64 {
 }
 
 /// Does one lane's atomic at a place, and gives what was there before.
-fn update(
+pub(super) fn update(
     w: &mut Warp,
     e: &mut Shared,
     place: Place,
@@ -87,10 +87,17 @@ fn update(
             };
             Ok(old.unwrap_or_else(|old| old))
         }
-        Place::Shared(_) => {
+        Place::Shared(_) | Place::Peer(..) => {
             let words = read(w, e, &place, width);
             let old = u64::from(words[0]) | u64::from(words[1]) << 32;
             let new = combine(op, old, operand, other);
+            let counts = matches!(op, AtomicOp::Arrive | AtomicOp::Change { .. });
+            if counts && (old ^ new) >> 63 == 1 && e.memory.watch().is_some() {
+                e.phases.push(match place {
+                    Place::Peer(rank, at) => (rank as u32, at as u64),
+                    _ => (e.rank, address & 0xff_ffff),
+                });
+            }
             store(w, e, place, width, [new as u32, (new >> 32) as u32, 0, 0], lane)?;
             Ok(old)
         }
@@ -171,7 +178,7 @@ pub(super) fn atomic(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<F
         // Where memory has no unit for it nothing happens, and the program is told so.
         let has_unit = match place {
             Place::Global(..) => true,
-            Place::Shared(_) => op.is_done_by_shared(),
+            Place::Shared(_) | Place::Peer(..) => op.is_done_by_shared(),
             Place::Local(_) => false,
         };
         if p != PSINK && !has_unit {

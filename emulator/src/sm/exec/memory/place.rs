@@ -1,5 +1,6 @@
 //! Where the access of one lane goes, and the bytes there.
 
+use crate::sm::Arch;
 use crate::sm::exec::block::Shared;
 use crate::sm::exec::fault::{FaultKind, Step, lane_trap};
 use crate::sm::exec::global::Span;
@@ -8,8 +9,10 @@ use crate::sm::op::{Space, Width};
 
 /// One past the local addresses.
 const LOCAL_END: u64 = 1 << 24;
-/// The size of the shared and local windows in generic addresses.
+/// The size of the local window in generic addresses, and of the shared memory of each block.
 const WINDOW: u64 = 1 << 24;
+/// The most blocks of a cluster.
+const RANKS: u64 = 16;
 
 /// The span that holds an access of one lane.
 #[inline(always)]
@@ -57,6 +60,8 @@ pub(super) enum Place<'m> {
     Global(Span<'m>, u64),
     /// An offset into the block's shared memory.
     Shared(usize),
+    /// The rank of another block of the cluster, and an offset into its shared memory.
+    Peer(usize, usize),
     /// An offset into the warp's local memory.
     Local(usize),
 }
@@ -76,15 +81,16 @@ pub(super) fn place<'m>(
     }
     match access.space {
         Space::Shared => shared_offset(e, lane, address, bytes).map(Place::Shared),
+        Space::Cluster => of_cluster(e, lane, address, bytes),
         Space::Local => local_offset(w, e, lane, address, bytes).map(Place::Local),
         Space::Global => {
             let span = *span(e, address, bytes, lane)?;
             Ok(Place::Global(span, address - span.base()))
         }
         Space::Generic => {
-            if let Some(offset) = inside_window(e.launch.shared_window, address) {
-                shared_offset(e, lane, offset, bytes).map(Place::Shared)
-            } else if let Some(offset) = inside_window(e.launch.local_window, address) {
+            if let Some(offset) = in_shared_window(e, address) {
+                of_cluster(e, lane, offset, bytes)
+            } else if let Some(offset) = in_local_window(e, address) {
                 local_offset(w, e, lane, offset, bytes).map(Place::Local)
             } else {
                 let span = *span(e, address, bytes, lane)?;
@@ -96,16 +102,58 @@ pub(super) fn place<'m>(
 
 /// The offset of a generic address in a window that is set.
 #[inline]
-pub(crate) fn inside_window(window: u64, address: u64) -> Option<u64> {
+fn inside(window: u64, size: u64, address: u64) -> Option<u64> {
     let offset = address.wrapping_sub(window);
-    (window != 0 && offset < WINDOW).then_some(offset)
+    (window != 0 && offset < size).then_some(offset)
 }
 
+/// What a generic address is in the memory of its thread.
+#[inline]
+pub(crate) fn in_local_window(e: &Shared, address: u64) -> Option<u64> {
+    inside(e.launch.local_window, WINDOW, address)
+}
+
+/// What a generic address is in the shared memory of the cluster.
+#[inline]
+pub(crate) fn in_shared_window(e: &Shared, address: u64) -> Option<u64> {
+    let ranks = match e.program.arch() {
+        Arch::Sm87 => 1,
+        Arch::Sm90 => RANKS,
+    };
+    let offset = inside(e.launch.shared_window, ranks * WINDOW, address)?;
+    // Where no clusters are, the other window may begin right behind the first block's memory.
+    (offset < WINDOW || in_local_window(e, address).is_none()).then_some(offset)
+}
+
+/// The rank and the offset that an address of the cluster's shared memory is made of.
+#[inline]
+pub(crate) fn rank_and_offset(address: u64) -> (u32, u64) {
+    ((address / WINDOW) as u32, address % WINDOW)
+}
+
+/// The place of an address of the cluster's shared memory.
+#[inline]
+fn of_cluster<'m>(e: &Shared<'_, 'm>, lane: usize, address: u64, bytes: u32) -> Step<Place<'m>> {
+    let (rank, offset) = rank_and_offset(address);
+    if rank == e.rank {
+        return shared_offset(e, lane, address, bytes).map(Place::Shared);
+    }
+    match e.peers.get(rank as usize).map_or(0, Vec::len) as u64 {
+        0 => lane_trap(FaultKind::NoBlock { rank }, lane, address),
+        size if offset < size && u64::from(bytes) <= size - offset => {
+            Ok(Place::Peer(rank as usize, offset as usize))
+        }
+        size => lane_trap(FaultKind::Shared { size: size as u32 }, lane, address),
+    }
+}
+
+/// The offset of an address in the block's own shared memory, which bears its rank.
 #[inline(always)]
 pub(super) fn shared_offset(e: &Shared, lane: usize, address: u64, bytes: u32) -> Step<usize> {
     let size = e.bytes.len() as u64;
-    match address < size && u64::from(bytes) <= size - address {
-        true => Ok(address as usize),
+    let offset = address.wrapping_sub(u64::from(e.rank) * WINDOW);
+    match offset < size && u64::from(bytes) <= size - offset {
+        true => Ok(offset as usize),
         false => lane_trap(FaultKind::Shared { size: size as u32 }, lane, address),
     }
 }
@@ -148,6 +196,7 @@ pub(super) fn read(w: &Warp, e: &Shared, place: &Place, width: Width) -> [u32; 4
             }
         }
         Place::Shared(at) => bytes[..count].copy_from_slice(&e.bytes[at..at + count]),
+        Place::Peer(rank, at) => bytes[..count].copy_from_slice(&e.peers[rank][at..at + count]),
         Place::Local(at) => bytes[..count].copy_from_slice(&w.local[at..at + count]),
     }
     let mut words = [0; 4];
@@ -195,6 +244,7 @@ pub(super) fn store(
             }
         }
         Place::Shared(at) => e.bytes[at..at + count].copy_from_slice(&bytes[..count]),
+        Place::Peer(rank, at) => e.peers[rank][at..at + count].copy_from_slice(&bytes[..count]),
         Place::Local(at) => w.local[at..at + count].copy_from_slice(&bytes[..count]),
     }
     Ok(())

@@ -71,7 +71,8 @@ pub(super) fn shared_places(
         UZERO => 0,
         u => w.uregs[u as usize],
     };
-    let add = uniform.wrapping_add(at.offset as u32);
+    // Addresses bear the rank of the block.
+    let add = uniform.wrapping_add(at.offset as u32).wrapping_sub(e.rank << 24);
     let base = &w.regs[at.base as usize];
     let mut out = [0; 32];
     let mut wrong = 0;
