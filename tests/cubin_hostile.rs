@@ -6,7 +6,8 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use doorbell::cubin::{Content, Cubin, Parameter};
+use doorbell::cubin::{Content, Cubin, Parameter, Section};
+use doorbell::{Arg, Commands, Device, Launch, Module, Select};
 use proptest::prelude::*;
 
 mod cubins;
@@ -153,6 +154,61 @@ fn small() -> &'static [Vec<u8>] {
         let cubins = cubins::all().into_iter().map(|(_, bytes)| bytes);
         cubins.filter(|bytes| bytes.len() < 20 << 10).collect()
     })
+}
+
+/// Loads what parses, and records a launch of each of its kernels without sending it.
+fn load(device: &Device, bytes: &[u8]) -> doorbell::Result<()> {
+    let cubin = Cubin::parse(bytes)?;
+    // The software Orin would give memory for what no board has.
+    let zeros = |section: &Section<'_>| matches!(section.content, Content::Zeros(n) if n > 1 << 24);
+    if cubin.sections.iter().any(zeros) {
+        return Ok(());
+    }
+    let module = Module::load(device, bytes)?;
+    let queue = device.compute_queue()?;
+    let mut recorder = queue.record();
+    for (kernel, parsed) in module.kernels().iter().zip(&cubin.kernels) {
+        let sizes = parsed.parameters.list.iter().map(|parameter| parameter.size as usize);
+        let values: Vec<Vec<u8>> = sizes.map(|size| vec![0xa5; size]).collect();
+        let args: Vec<_> = values.iter().map(|bytes| Arg::bytes(bytes)).collect();
+        for block in [1, parsed.max_threads.unwrap_or(64)] {
+            let launch = Launch::new(1, parsed.required_block.unwrap_or([block, 1, 1]));
+            let shape = recorder.launch_slot(launch)?;
+            // SAFETY: nothing is sent.
+            let done = unsafe { recorder.exec(kernel, shape, &args) }.map(|_| ());
+            if let Err(error) = done {
+                assert!(!error.to_string().is_empty());
+            }
+        }
+    }
+    recorder.finish().map(|_| ())
+}
+
+#[test]
+fn what_parses_loads_or_is_refused() {
+    let outcome = emulator::run(emulator::Options::default(), move |_| -> doorbell::Result<()> {
+        let device = Device::open(Select::Auto)?;
+        // Numbers that are the same in every run.
+        let mut random = 1u64;
+        let mut next = || {
+            random = random.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
+            (random >> 33) as usize
+        };
+        let mut loaded = 0;
+        for original in small() {
+            let places = tables(original);
+            for _ in 0..100 {
+                let mut bytes = original.clone();
+                for _ in 0..next() % 4 {
+                    bytes[places[next() % places.len()]] = [0, 1, 0x7f, 0xff][next() % 4];
+                }
+                loaded += usize::from(load(&device, &bytes).is_ok());
+            }
+        }
+        assert!(loaded > 100, "only {loaded} were loaded");
+        Ok(())
+    });
+    outcome.expect("this machine allows seccomp filters").expect("the device works");
 }
 
 proptest! {

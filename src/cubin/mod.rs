@@ -19,6 +19,7 @@ pub use error::Error;
 
 /// A parsed cubin.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Cubin<'a> {
     /// The SM that the code is for, 87 for an Orin. Code runs on no other major version, and not
     /// on a lower minor one.
@@ -41,6 +42,7 @@ pub struct Cubin<'a> {
 
 /// The toolkit generation that wrote a cubin.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub enum Generation {
     /// CUDA 12 and 11.
     Cuda12,
@@ -76,6 +78,7 @@ pub enum Content<'a> {
 
 /// One kernel and what a launch of it needs.
 #[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct Kernel<'a> {
     /// The name, as the compiler mangled it.
     pub name: &'a str,

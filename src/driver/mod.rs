@@ -125,6 +125,7 @@ unsafe impl Send for ChannelPages {}
 
 /// The GPU's clock and the CPU's, read together.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[non_exhaustive]
 pub struct ClockPair {
     /// Nanoseconds of the GPU's timer, the one that timestamps are taken from.
     pub gpu_ns: u64,
