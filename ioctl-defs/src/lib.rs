@@ -104,6 +104,8 @@ static MODULES: &[declare::Module] = &[
     nvmap::MODULE,
     rm::class::MODULE,
     rm::control::MODULE,
+    rm::control::channel::MODULE,
+    rm::control::debugger::MODULE,
     rm::escape::MODULE,
     rm::status::MODULE,
     uvm::MODULE,

@@ -1,11 +1,17 @@
-//! What `NV_ESC_RM_CONTROL` calls: controls of objects, and their parameters.
+//! What `NV_ESC_RM_CONTROL` calls: controls of objects, and their parameters. Here those of the client,
+//! devices, subdevices and of the object of confidential computing.
+
+pub(crate) mod channel;
+pub(crate) mod debugger;
+
+pub use channel::*;
+pub use debugger::*;
 
 use super::Control;
 use crate::declare::Module;
 
 pub(crate) const MODULE: Module = Module {
     structs: STRUCTS,
-    flags: FLAGS,
     bits: BITS,
     constants: CONSTANTS,
     controls: CONTROLS,
@@ -218,142 +224,6 @@ structs! {
         samples: [NV2080_CTRL_TIMER_GPU_CPU_TIME_SAMPLE; 16],
     }
 
-    /// Parameters of [`NVA06C_CTRL_CMD_GPFIFO_SCHEDULE`].
-    pub struct NVA06C_CTRL_GPFIFO_SCHEDULE_PARAMS {
-        bEnable: u8,
-        bSkipSubmit: u8,
-        bSkipEnable: u8,
-    }
-
-    /// Parameters of [`NVA06C_CTRL_CMD_SET_TIMESLICE`] and its counterpart.
-    pub struct NVA06C_CTRL_TIMESLICE_PARAMS {
-        timesliceUs: u64,
-    }
-
-    /// Parameters of [`NVA06C_CTRL_CMD_PREEMPT`].
-    pub struct NVA06C_CTRL_PREEMPT_PARAMS {
-        bWait: u8,
-        bManualTimeout: u8,
-        _pad0: u16,
-        timeoutUs: u32,
-    }
-
-    /// Parameters of [`NVA06C_CTRL_CMD_SET_INTERLEAVE_LEVEL`] and its counterpart.
-    pub struct NVA06C_CTRL_INTERLEAVE_LEVEL_PARAMS {
-        tsgInterleaveLevel: u32,
-    }
-
-    /// Parameters of [`NVA06C_CTRL_CMD_MAKE_REALTIME`].
-    pub struct NVA06C_CTRL_MAKE_REALTIME_PARAMS {
-        bRealtime: u8,
-    }
-
-    /// Parameters of [`NVA06F_CTRL_CMD_GPFIFO_SCHEDULE`].
-    pub struct NVA06F_CTRL_GPFIFO_SCHEDULE_PARAMS {
-        bEnable: u8,
-        bSkipSubmit: u8,
-        bSkipEnable: u8,
-    }
-
-    /// Parameters of [`NVA06F_CTRL_CMD_BIND`].
-    pub struct NVA06F_CTRL_BIND_PARAMS {
-        /// One of `NV2080_ENGINE_TYPE_*`.
-        engineType: u32,
-    }
-
-    /// Parameters of [`NVA06F_CTRL_CMD_SET_ERROR_NOTIFIER`].
-    pub struct NVA06F_CTRL_SET_ERROR_NOTIFIER_PARAMS {
-        bNotifyEachChannelInTSG: u8,
-    }
-
-    /// Parameters of [`NVA06F_CTRL_CMD_STOP_CHANNEL`].
-    pub struct NVA06F_CTRL_STOP_CHANNEL_PARAMS {
-        bImmediate: u8,
-    }
-
-    /// Parameters of [`NV906F_CTRL_CMD_RESET_CHANNEL`].
-    pub struct NV906F_CTRL_CMD_RESET_CHANNEL_PARAMS {
-        engineID: u32,
-        subdeviceInstance: u32,
-        /// One of `NV906F_CTRL_CMD_RESET_CHANNEL_REASON_*`.
-        resetReason: u32,
-        bIsRcPending: u8,
-        _pad0: [u8; 3],
-    }
-
-    /// Parameters of [`NV906F_CTRL_CMD_GET_MMU_FAULT_INFO`].
-    pub struct NV906F_CTRL_GET_MMU_FAULT_INFO_PARAMS {
-        addrHi: u32,
-        addrLo: u32,
-        faultType: u32,
-        faultString: [u8; 32],
-        _pad0: u32,
-        /// Per stage; compute is the last.
-        shaderProgramVA: [u64; 7],
-    }
-
-    /// Parameters of [`NVC36F_CTRL_CMD_GPFIFO_GET_WORK_SUBMIT_TOKEN`].
-    pub struct NVC36F_CTRL_CMD_GPFIFO_GET_WORK_SUBMIT_TOKEN_PARAMS {
-        /// In: 0xffffffff. Out: what to write to the doorbell.
-        workSubmitToken: u32,
-    }
-
-    /// Parameters of [`NVC36F_CTRL_CMD_GPFIFO_SET_WORK_SUBMIT_TOKEN_NOTIF_INDEX`].
-    pub struct NVC36F_CTRL_GPFIFO_SET_WORK_SUBMIT_TOKEN_NOTIF_INDEX_PARAMS {
-        index: u32,
-    }
-
-    /// What is known about a fault of one SM.
-    pub struct NV83DE_SM_ERROR_STATE_REGISTERS {
-        hwwGlobalEsr: u32,
-        hwwWarpEsr: u32,
-        hwwWarpEsrPc: u32,
-        hwwGlobalEsrReportMask: u32,
-        hwwWarpEsrReportMask: u32,
-        _pad0: u32,
-        hwwEsrAddr: u64,
-        hwwWarpEsrPc64: u64,
-        hwwCgaEsr: u32,
-        hwwCgaEsrReportMask: u32,
-    }
-
-    /// Whether there was an MMU fault.
-    pub struct NV83DE_MMU_FAULT_INFO {
-        valid: u8,
-        _pad0: [u8; 3],
-        faultInfo: u32,
-    }
-
-    /// Parameters of [`NV83DE_CTRL_CMD_DEBUG_READ_ALL_SM_ERROR_STATES`].
-    pub struct NV83DE_CTRL_DEBUG_READ_ALL_SM_ERROR_STATES_PARAMS {
-        hTargetChannel: u32,
-        numSMsToRead: u32,
-        smErrorStateArray: [NV83DE_SM_ERROR_STATE_REGISTERS; 100],
-        mmuFaultInfo: u32,
-        mmuFault: NV83DE_MMU_FAULT_INFO,
-        /// A GPU of more than 100 SMs takes several calls.
-        startingSM: u32,
-    }
-
-    /// One MMU fault.
-    pub struct NV83DE_CTRL_DEBUG_READ_MMU_FAULT_INFO_ENTRY {
-        faultAddress: u64,
-        faultType: u32,
-        accessType: u32,
-    }
-
-    /// Parameters of [`NV83DE_CTRL_CMD_DEBUG_READ_MMU_FAULT_INFO`].
-    pub struct NV83DE_CTRL_DEBUG_READ_MMU_FAULT_INFO_PARAMS {
-        mmuFaultInfoList: [NV83DE_CTRL_DEBUG_READ_MMU_FAULT_INFO_ENTRY; 4],
-        count: u32,
-        _pad0: u32,
-    }
-
-    /// Parameters of [`NV83DE_CTRL_CMD_DEBUG_SET_EXCEPTION_MASK`].
-    pub struct NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_PARAMS {
-        exceptionMask: ExceptionMask,
-    }
-
     /// Parameters of [`NV_CONF_COMPUTE_CTRL_CMD_SYSTEM_GET_CAPABILITIES`].
     pub struct NV_CONF_COMPUTE_CTRL_CMD_SYSTEM_GET_CAPABILITIES_PARAMS {
         cpuCapability: u8,
@@ -363,25 +233,6 @@ structs! {
         ccFeature: u8,
         devToolsMode: u8,
         multiGpuMode: u8,
-    }
-
-    /// Parameters of [`NV83DE_CTRL_CMD_DEBUG_CLEAR_ALL_SM_ERROR_STATES`].
-    pub struct NV83DE_CTRL_DEBUG_CLEAR_ALL_SM_ERROR_STATES_PARAMS {
-        hTargetChannel: u32,
-        numSMsToClear: u32,
-    }
-}
-
-flags! {
-    /// The exceptions that a debugger is told of.
-    pub struct ExceptionMask: u32 {
-        FATAL = "NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_FATAL", 0x1;
-        TRAP = "NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_TRAP", 0x2;
-        SINGLE_STEP = "NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_SINGLE_STEP", 0x4;
-        INT = "NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_INT", 0x8;
-        CILP = "NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_CILP", 0x10;
-        PREEMPTION_STARTED = "NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_PREEMPTION_STARTED", 0x20;
-        ALL = "NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_ALL", 0xffff;
     }
 }
 
@@ -447,25 +298,6 @@ constants! {
         NV_CONF_COMPUTE_SYSTEM_FEATURE_DISABLED = 0,
         NV_CONF_COMPUTE_SYSTEM_FEATURE_APM_ENABLED = 1,
         NV_CONF_COMPUTE_SYSTEM_FEATURE_HCC_ENABLED = 2,
-    }
-
-    /// How often a group stands in the runlist.
-    u32 {
-        NVA06C_CTRL_INTERLEAVE_LEVEL_LOW = 0,
-        NVA06C_CTRL_INTERLEAVE_LEVEL_MEDIUM = 1,
-        NVA06C_CTRL_INTERLEAVE_LEVEL_HIGH = 2,
-    }
-
-    /// Why a channel is reset.
-    u32 {
-        NV906F_CTRL_CMD_RESET_CHANNEL_REASON_DEFAULT = 0,
-        NV906F_CTRL_CMD_RESET_CHANNEL_REASON_VERIF = 1,
-        NV906F_CTRL_CMD_RESET_CHANNEL_REASON_MMU_FLT = 2,
-    }
-
-    /// The longest time-out of [`NVA06C_CTRL_PREEMPT_PARAMS`].
-    u32 {
-        NVA06C_CTRL_CMD_PREEMPT_MAX_MANUAL_TIMEOUT_US = 0xf4240,
     }
 }
 
@@ -545,81 +377,7 @@ controls! {
     pub const NV2080_CTRL_CMD_TIMER_GET_GPU_CPU_TIME_CORRELATION_INFO:
         Control<NV2080_CTRL_TIMER_GET_GPU_CPU_TIME_CORRELATION_INFO_PARAMS> = new(0x20800406);
 
-    /// Lets the channels of a group run. On the group, as all of `NVA06C`.
-    pub const NVA06C_CTRL_CMD_GPFIFO_SCHEDULE: Control<NVA06C_CTRL_GPFIFO_SCHEDULE_PARAMS> =
-        new(0xa06c0101);
-
-    /// Sets the timeslice, in microseconds.
-    pub const NVA06C_CTRL_CMD_SET_TIMESLICE: Control<NVA06C_CTRL_TIMESLICE_PARAMS> =
-        new(0xa06c0103);
-
-    /// Reads the timeslice.
-    pub const NVA06C_CTRL_CMD_GET_TIMESLICE: Control<NVA06C_CTRL_TIMESLICE_PARAMS> =
-        new(0xa06c0104);
-
-    /// Takes the group off the GPU once.
-    pub const NVA06C_CTRL_CMD_PREEMPT: Control<NVA06C_CTRL_PREEMPT_PARAMS> = new(0xa06c0105);
-
-    /// How often the group stands in the runlist.
-    pub const NVA06C_CTRL_CMD_SET_INTERLEAVE_LEVEL: Control<NVA06C_CTRL_INTERLEAVE_LEVEL_PARAMS> =
-        new(0xa06c0107);
-
-    /// Reads that.
-    pub const NVA06C_CTRL_CMD_GET_INTERLEAVE_LEVEL: Control<NVA06C_CTRL_INTERLEAVE_LEVEL_PARAMS> =
-        new(0xa06c0108);
-
-    /// Puts the group before all others.
-    pub const NVA06C_CTRL_CMD_MAKE_REALTIME: Control<NVA06C_CTRL_MAKE_REALTIME_PARAMS> =
-        new(0xa06c0110);
-
-    /// Lets a channel without a group run. On the channel, as all that follow up to `NV83DE`.
-    pub const NVA06F_CTRL_CMD_GPFIFO_SCHEDULE: Control<NVA06F_CTRL_GPFIFO_SCHEDULE_PARAMS> =
-        new(0xa06f0103);
-
-    /// Ties a channel without a group to an engine.
-    pub const NVA06F_CTRL_CMD_BIND: Control<NVA06F_CTRL_BIND_PARAMS> = new(0xa06f0104);
-
-    /// Writes the error notifier.
-    pub const NVA06F_CTRL_CMD_SET_ERROR_NOTIFIER: Control<NVA06F_CTRL_SET_ERROR_NOTIFIER_PARAMS> =
-        new(0xa06f0108);
-
-    /// Stops the channel.
-    pub const NVA06F_CTRL_CMD_STOP_CHANNEL: Control<NVA06F_CTRL_STOP_CHANNEL_PARAMS> =
-        new(0xa06f0112);
-
-    /// Resets the channel.
-    pub const NV906F_CTRL_CMD_RESET_CHANNEL: Control<NV906F_CTRL_CMD_RESET_CHANNEL_PARAMS> =
-        new(0x906f0102);
-
-    /// The MMU fault of the channel; reading it clears it.
-    pub const NV906F_CTRL_CMD_GET_MMU_FAULT_INFO: Control<NV906F_CTRL_GET_MMU_FAULT_INFO_PARAMS> =
-        new(0x906f0106);
-
-    /// What to write to the doorbell.
-    pub const NVC36F_CTRL_CMD_GPFIFO_GET_WORK_SUBMIT_TOKEN:
-        Control<NVC36F_CTRL_CMD_GPFIFO_GET_WORK_SUBMIT_TOKEN_PARAMS> = new(0xc36f0108);
-
-    /// Where RM writes the token when it changes.
-    pub const NVC36F_CTRL_CMD_GPFIFO_SET_WORK_SUBMIT_TOKEN_NOTIF_INDEX:
-        Control<NVC36F_CTRL_GPFIFO_SET_WORK_SUBMIT_TOKEN_NOTIF_INDEX_PARAMS> = new(0xc36f010a);
-
     /// Whether memory is encrypted. On the object of confidential computing.
     pub const NV_CONF_COMPUTE_CTRL_CMD_SYSTEM_GET_CAPABILITIES: Control<NV_CONF_COMPUTE_CTRL_CMD_SYSTEM_GET_CAPABILITIES_PARAMS> =
         new(0xcb330101);
-
-    /// The faults of the SMs. On the debugger, as all of `NV83DE`.
-    pub const NV83DE_CTRL_CMD_DEBUG_READ_ALL_SM_ERROR_STATES:
-        Control<NV83DE_CTRL_DEBUG_READ_ALL_SM_ERROR_STATES_PARAMS> = new(0x83de030c);
-
-    /// The last MMU faults.
-    pub const NV83DE_CTRL_CMD_DEBUG_READ_MMU_FAULT_INFO:
-        Control<NV83DE_CTRL_DEBUG_READ_MMU_FAULT_INFO_PARAMS> = new(0x83de0328);
-
-    /// Chooses the exceptions that the debugger is told of.
-    pub const NV83DE_CTRL_CMD_DEBUG_SET_EXCEPTION_MASK:
-        Control<NV83DE_CTRL_DEBUG_SET_EXCEPTION_MASK_PARAMS> = new(0x83de0309);
-
-    /// Forgets the faults of the SMs.
-    pub const NV83DE_CTRL_CMD_DEBUG_CLEAR_ALL_SM_ERROR_STATES:
-        Control<NV83DE_CTRL_DEBUG_CLEAR_ALL_SM_ERROR_STATES_PARAMS> = new(0x83de0310);
 }
