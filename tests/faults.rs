@@ -253,7 +253,7 @@ fn other_boards_and_older_node_names_open_too() {
         ("agx-orin-maxn", "/dev/nvgpu/igpu0/ctrl", 16),
         ("agx-orin-30w-nvhost", "/dev/nvhost-ctrl-gpu", 8),
         ("agx-orin-30w-iommu", "/dev/nvgpu/igpu0/ctrl", 8),
-        ("no-board-hopper", "/dev/nvgpu/igpu0/ctrl", 16),
+        ("no-board-hopper", "/dev/nvgpu/igpu0/ctrl", 132),
     ] {
         let profile = Profile::by_name(board).expect("a board that is known");
         let options = emulator::Options { profile, ..emulator::Options::default() };

@@ -243,7 +243,7 @@ fn agx_orin_30w_iommu() -> Profile {
     }
 }
 
-/// Hopper's engines for kernels and copies where the whole Orin has its own. Nobody makes this, and no
+/// Hopper's engines for kernels and copies where an Orin has its own, with as many multiprocessors as an H200. Nobody makes this, and no
 /// driver of Tegra's knows the classes: it lets what only Hopper does be tested without one.
 fn no_board_hopper() -> Profile {
     let base = agx_orin_maxn();
@@ -252,9 +252,13 @@ fn no_board_hopper() -> Profile {
     Profile {
         name: "no-board-hopper",
         about: "DOES NOT EXIST, for development and tests: an Orin with Hopper's compute and copy engines, sm_90, \
-                16 SMs",
+                132 SMs",
         characteristics: nvgpu_gpu_characteristics {
             chipname,
+            num_gpc: 6,
+            gpc_mask: 0x3f,
+            max_gpc_count: 6,
+            num_tpc_per_gpc: 11,
             compute_class: 0xcbc0,
             dma_copy_class: 0xc8b5,
             sm_arch_sm_version: 0x900,
@@ -263,6 +267,7 @@ fn no_board_hopper() -> Profile {
             sm_arch_warp_count: 128,
             ..base.characteristics
         },
+        tpc_masks: vec![0x7ff; 6],
         // None of an Orin's engines, so that nobody uses them by mistake.
         classes: Classes { graphics: &[], compute: &[0xcbc0], others: &[0xc8b5, 0xc76f] },
         ..base

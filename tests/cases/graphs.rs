@@ -1,6 +1,6 @@
 //! Recorded launches that wait for some others and not for the rest.
 
-use doorbell::{Buffer, Device, Launch, Memory, Recorder, Recording, Result, Slot, args};
+use doorbell::{Buffer, Device, Launch, Memory, Module, Recorder, Recording, Result, Slot, args};
 
 use super::kernels::module;
 use super::random::Rng;
@@ -136,6 +136,52 @@ pub fn random_graphs_add_up(device: &Device) -> Result<()> {
     for launches in [2, 5, 16, 64] {
         Graph::random(&mut rng, launches).add_up(device)?;
     }
+    Ok(())
+}
+
+/// One over all words, two over a half each and each with another behind it, one that waits for both, and
+/// so on. Where kernels can wait by themselves they are let in early: those that follow just one launch.
+pub fn early_launches_in_diamonds(device: &Device) -> Result<()> {
+    const DIAMONDS: u32 = 6;
+    const HALF: u32 = 700;
+    let add_one = match device.info().sm {
+        90 => Module::load(device, include_bytes!("../../ptx/sm_90/early.cubin"))?
+            .kernel("add_one_early")?,
+        _ => module!(device, "vector")?.kernel("add_one")?,
+    };
+    let [a, b, c, d] = [(); 4].map(|()| device.alloc_in::<u32>(Memory::Host, 2 * HALF as usize));
+    let (a, b, c, d) = (a?, b?, c?, d?);
+    let launch = |n: u32, block| Launch::new(n.div_ceil(block), block).early();
+    let mut queue = device.compute_queue()?;
+    let mut recorder = queue.record();
+    let mut before = Vec::new();
+    for _ in 0..DIAMONDS {
+        // SAFETY: the buffers have the elements that the kernels read and write, the two sides use
+        // different ones, and those that are let in early wait before they do.
+        unsafe {
+            let all = launch(2 * HALF, 64);
+            let args = args![&b, &a, 2 * HALF];
+            let top = recorder.exec_after(&add_one, &all, &args, &before)?;
+            let mut ends = [top; 2];
+            for (i, end) in (0..).zip(&mut ends) {
+                let half = i * HALF as usize..(i + 1) * HALF as usize;
+                for (to, from, block) in [(&c, &b, 96), (&d, &c, 32)] {
+                    let args = args![to.slice(half.clone())?, from.slice(half.clone())?, HALF];
+                    *end = recorder.exec_after(&add_one, &launch(HALF, block), &args, &[*end])?;
+                }
+            }
+            let args = args![&a, &d, 2 * HALF];
+            before = vec![recorder.exec_after(&add_one, &all, &args, &ends)?];
+        }
+    }
+    let mut recording = recorder.finish()?;
+    for _ in 0..REPLAYS {
+        queue.replay(&mut recording)?;
+    }
+    queue.finish()?;
+    let expected = 4 * DIAMONDS * REPLAYS;
+    let wrong = a.to_vec()?.iter().filter(|word| **word != expected).count();
+    assert_eq!(wrong, 0, "words that are not {expected}; the first is {}", a.get(0)?);
     Ok(())
 }
 

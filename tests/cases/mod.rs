@@ -162,6 +162,7 @@ cases! {
         kernels_read_what_engines_wrote;
     graphs:
         random_graphs_add_up
+        early_launches_in_diamonds
         one_to_many_to_one;
     banks:
         pointers_to_constants
