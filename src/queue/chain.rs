@@ -193,9 +193,7 @@ impl Queue {
     pub(super) fn prepare_for_kernels(&mut self, local_bytes: Option<u32>) -> Result<()> {
         let Some(local_bytes) = local_bytes else { return Ok(()) };
         let modules = self.heap().modules().load(Ordering::Acquire);
-        let Some(kernels) = &self.kernels else {
-            return Err(Error::request("a copy queue cannot run kernels: use a compute queue"));
-        };
+        let Some(kernels) = &self.kernels else { unreachable!("compute queues have kernels") };
         let has = kernels.local.as_ref().map_or(0, |local| local.bytes_per_thread);
         if modules == kernels.modules_seen && local_bytes <= has {
             return Ok(());

@@ -281,9 +281,7 @@ pub trait Commands: Target + Sized {
         launch: impl Into<Shape>,
         args: &[Arg<'_>],
     ) -> Result<&mut Self> {
-        if self.engine() != Engine::Compute {
-            return Err(Error::request("a copy queue cannot run kernels: use a compute queue"));
-        }
+        check_engine(self.engine())?;
         self.launch(Prepared::new(kernel, launch.into(), args)?)?;
         Ok(self)
     }
@@ -419,6 +417,22 @@ fn wait_bit<'t, T: Commands>(
     target.align_slot(word, 4);
     encode::acquire(&mut target.room()?, word, u64::from(mask).into(), until);
     Ok(target)
+}
+
+/// Only compute queues run kernels.
+pub(super) fn check_engine(engine: Engine) -> Result<()> {
+    match engine {
+        Engine::Compute => Ok(()),
+        Engine::Copy => Err(Error::request("a copy queue cannot run kernels: use a compute queue")),
+    }
+}
+
+/// A slot means something to its own recording only.
+pub(super) fn check_recording(slot_of: u64, recording: u64) -> Result<()> {
+    if slot_of == recording {
+        return Ok(());
+    }
+    Err(Error::request("the slot belongs to another recording"))
 }
 
 /// The host takes unaligned semaphores for an error that ends the channel.

@@ -7,7 +7,10 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::Setup;
 use super::chain::Group;
-use super::commands::{Commands, Keep, LaunchSlot, Link, Owner, Shape, Signal, Slot, Target};
+use super::commands::{
+    Commands, Keep, LaunchSlot, Link, Owner, Shape, Signal, Slot, Target, check_engine,
+    check_recording,
+};
 use super::copier::Copier;
 use super::encode::{self, Half, Operand, Sink};
 use super::graph::{self, Graph, Node};
@@ -210,9 +213,7 @@ impl Recorder {
 
     /// A launch in words, but for how it is started.
     pub(super) fn prepare(&mut self, prepared: Prepared<'_>) -> Result<Launched> {
-        if prepared.slot_owners().any(|recording| recording != self.id) {
-            return Err(Error::request("the slot belongs to another recording"));
-        }
+        prepared.slot_owners().try_for_each(|slot_of| check_recording(slot_of, self.id))?;
         prepared.owners().try_for_each(|owner| owner.check(&self.heap))?;
         let kernel = &prepared.kernel.inner;
         let mut bank = vec![0; kernel.bank0_words()];
@@ -369,9 +370,7 @@ impl Recorder {
         args: &[Arg<'_>],
         after: &[Node],
     ) -> Result<Node> {
-        if self.setup.engine != Engine::Compute {
-            return Err(Error::request("a copy queue cannot run kernels: use a compute queue"));
-        }
+        check_engine(self.setup.engine)?;
         if self.group != Group::None {
             return Err(Error::request(
                 "the launches of a group wait for nothing in it: record a graph outside of groups",
@@ -402,7 +401,7 @@ impl Commands for Recorder {}
 impl Target for Recorder {
     type Sink<'a> = Recorded<'a>;
 
-    fn engine(&self) -> crate::driver::Engine {
+    fn engine(&self) -> Engine {
         self.setup.engine
     }
 
@@ -452,9 +451,7 @@ impl Target for Recorder {
     }
 
     fn admit(&mut self, operand: Operand, slot_of: Option<u64>, keep: Keep<'_>) -> Result<Operand> {
-        if slot_of.is_some_and(|recording| recording != self.id) {
-            return Err(Error::request("the slot belongs to another recording"));
-        }
+        slot_of.map_or(Ok(()), |slot_of| check_recording(slot_of, self.id))?;
         keep.check(&self.heap)?;
         self.keep.extend(keep.owner());
         Ok(operand)

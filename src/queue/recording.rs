@@ -4,7 +4,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::commands::{Keep, LaunchSlot, Owner, Slot, check_alignment};
+use super::commands::{Keep, LaunchSlot, Owner, Slot, check_alignment, check_recording};
 use super::encode::{Half, Operand};
 use super::shape::{ShapeUse, ShapeWords};
 use crate::addr::GpuVa;
@@ -89,9 +89,7 @@ impl Recording {
     /// As for [`Commands::exec`](super::Commands::exec): the caller knows that the kernels, launched
     /// like that, keep to memory that they may use.
     pub unsafe fn set_launch(&mut self, slot: LaunchSlot, launch: Launch) -> Result<()> {
-        if slot.recording != self.id {
-            return Err(Error::request("the slot belongs to another recording"));
-        }
+        check_recording(slot.recording, self.id)?;
         let uses = &self.shapes[usize::from(slot.index)];
         for shape in uses {
             shape.kernel.describe(&launch)?;
@@ -110,9 +108,7 @@ impl Recording {
     }
 
     fn set<T>(&mut self, slot: Slot<T>, value: u64, keep: Keep<'_>) -> Result<()> {
-        if slot.recording != self.id {
-            return Err(Error::request("the slot belongs to another recording"));
-        }
+        check_recording(slot.recording, self.id)?;
         keep.check(&self.heap)?;
         let state = &mut self.slots[usize::from(slot.index)];
         check_alignment(value, state.multiple_of)?;

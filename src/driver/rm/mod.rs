@@ -21,6 +21,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use ioctl_defs::rm::class::*;
 use ioctl_defs::rm::control::*;
+use ioctl_defs::rm::status::{NV_ERR_INVALID_CLASS, NV_ERR_NOT_SUPPORTED};
 
 use super::sys::exists;
 use super::{Allocation, ChannelId, ChannelPages, ClockPair, Driver, Engine, Info, Memory};
@@ -246,7 +247,11 @@ fn version_in(text: &str) -> Option<&str> {
 /// With confidential computing on, the CPU cannot reach video memory and the GPU not main memory.
 fn check_confidential_computing(client: &Arc<Client>) -> Result<()> {
     let mut params = NV_CONFIDENTIAL_COMPUTE_ALLOC_PARAMS { hClient: client.handle() };
-    let object = client.child(NV_CONFIDENTIAL_COMPUTE, &mut params)?;
+    let object = match client.child(NV_CONFIDENTIAL_COMPUTE, &mut params) {
+        // What a driver does not know cannot be on.
+        Err(Error::Rm { status: NV_ERR_INVALID_CLASS | NV_ERR_NOT_SUPPORTED, .. }) => return Ok(()),
+        object => object?,
+    };
     let mut capabilities = NV_CONF_COMPUTE_CTRL_CMD_SYSTEM_GET_CAPABILITIES_PARAMS::default();
     object.control(NV_CONF_COMPUTE_CTRL_CMD_SYSTEM_GET_CAPABILITIES, &mut capabilities)?;
     if capabilities.ccFeature == NV_CONF_COMPUTE_SYSTEM_FEATURE_DISABLED {
