@@ -1,10 +1,13 @@
 //! How many warp instructions the GPU of the software Orin runs in a second, by the number of threads that share a
 //! grid: `cargo run --release -p doorbell-emulator --example threads`. The numbers of threads to try can be
 //! given as arguments.
+//!
+//! A thread that shares a core with another, or a processor with another process, does less: so the table says how
+//! many cores there are, and how many processors were busy with something else.
 
 use std::num::NonZero;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use emulator::gpu::{Access, ChannelSetup, Gpu, Progress};
 use emulator::memory::Memory;
@@ -19,8 +22,12 @@ mod cases;
 #[allow(dead_code)] // Shared with the tests, which use all of it.
 mod harness;
 
+#[path = "threads/machine.rs"]
+mod machine;
+
 use cases::{CASES, Case};
 use harness::{Arena, Kernel, Set};
+use machine::Busy;
 
 /// Where the parts of a launch lie in the memory for them, and where that lies.
 const LAUNCH: u64 = 0x20_0000_0000;
@@ -39,19 +46,34 @@ fn main() {
         true => (1..=std::thread::available_parallelism().map_or(1, |n| n.get())).collect(),
         false => given,
     };
+    println!("{}", machine::cores());
+    let before = Busy::now();
+    std::thread::sleep(Duration::from_secs(1));
+    println!("processors that others kept busy in the second before: {}", two(before.others()));
     print!("{:<38}", "million warp instructions a second");
     counts.iter().for_each(|n| print!("{n:>8}"));
     println!();
     for case in &CASES {
         let (run, instructions) = prepare(case);
-        let rates: Vec<f64> = counts.iter().map(|n| instructions / run(*n) / 1e6).collect();
+        let (mut rates, mut others) = (Vec::new(), Vec::new());
+        for n in &counts {
+            let before = Busy::now();
+            rates.push(instructions / run(*n) / 1e6);
+            others.push(before.others());
+        }
         print!("{:<38}", case.name);
         rates.iter().for_each(|rate| print!("{rate:>8.1}"));
         print!("\n{:<38}", "  for each thread, by that of the first");
         let first = rates[0] / counts[0] as f64;
         counts.iter().zip(&rates).for_each(|(n, rate)| print!("{:>8.2}", rate / *n as f64 / first));
+        print!("\n{:<38}", "  processors that others kept busy");
+        others.into_iter().for_each(|others| print!("{:>8}", two(others)));
         println!();
     }
+}
+
+fn two(value: Option<f64>) -> String {
+    value.map_or("?".into(), |value| format!("{value:.2}"))
 }
 
 /// What runs a case on some threads and says how many seconds that took at best; and how many warp instructions

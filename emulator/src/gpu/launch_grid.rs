@@ -24,8 +24,11 @@ const SLICE: u64 = 1 << 16;
 /// The first slice of a grid, on one thread: what ends in it is not worth waking others for, which takes
 /// some tens of microseconds.
 const FIRST_SLICE: u64 = 1 << 14;
-/// A slice on several threads, each: what it costs to wake them, and to wait for the last, must not matter.
-const SHARED_SLICE: u64 = 1 << 17;
+/// A slice on several threads, for each of them: what it costs to wake them must not matter.
+const SHARED_SLICE: u64 = 1 << 18;
+/// What a thread runs of a block before it looks again whether the slice is over: so the last to stop does not let
+/// the others wait for long.
+const PART: u64 = 1 << 13;
 /// The same for one that waits for another.
 const WAITING_SLICE: u64 = 1 << 10;
 /// What starting a warp costs, in instructions, so that grids of empty blocks end a slice too.
@@ -274,40 +277,44 @@ impl Grid {
         Ok(spent)
     }
 
-    /// A slice on several threads, this one among them: each takes a block when it has done with one. The
-    /// instructions of the thread that ran most.
+    /// A slice on several threads, this one among them: each takes a block when it has done with one. They stop
+    /// together when all have run enough: how much each of them ran depends on how fast its processor was.
+    /// The instructions of each, on average.
     fn run_together(&mut self, bus: &mut Bus, threads: usize) -> Result<u64, Box<sm::Fault>> {
         self.make_room(bus.clock);
         let (space, clock) = (bus.space, bus.clock);
         let Grid { fixed, descriptor, setup, line, .. } = self;
         let turns = Mutex::new(Turns { line, fault: None });
-        let longest = AtomicU64::new(0);
+        let limit = threads as u64 * SHARED_SLICE;
+        let spent = AtomicU64::new(0);
         bus.crew.run(threads, &|| {
-            let mut spent = 0;
-            while spent < SHARED_SLICE {
+            while spent.load(Relaxed) < limit {
                 let Some(turn) = lock(&turns).take() else { break };
                 // Without the lock: it takes a microsecond.
-                let (mut block, cost) = match turn {
-                    Turn::Goes(block) => (block, 0),
+                let mut block = match turn {
+                    Turn::Goes(block) => block,
                     Turn::Starts(n) => {
-                        let block = start((fixed, descriptor, setup), n, clock, Order::Plain);
-                        (block, start_cost(descriptor))
+                        spent.fetch_add(start_cost(descriptor), Relaxed);
+                        start((fixed, descriptor, setup), n, clock, Order::Plain)
                     }
                 };
-                let (outcome, ran) =
-                    run_block(&mut block, space, SHARED_SLICE.saturating_sub(spent + cost).max(1));
-                spent += cost + ran;
+                let outcome = loop {
+                    let (outcome, ran) = run_block(&mut block, space, PART);
+                    let before = spent.fetch_add(ran, Relaxed);
+                    if outcome != Outcome::Budget || before + ran >= limit {
+                        break outcome;
+                    }
+                };
                 match outcome {
                     Outcome::Done => {}
                     Outcome::Budget => lock(&turns).line.resident.push_back(block),
                     Outcome::Fault(fault) => lock(&turns).fail(fault),
                 }
             }
-            longest.fetch_max(spent, Relaxed);
         });
         match turns.into_inner().unwrap_or_else(PoisonError::into_inner).fault {
             Some(fault) => Err(fault),
-            None => Ok(longest.into_inner()),
+            None => Ok(spent.into_inner() / threads as u64),
         }
     }
 

@@ -156,7 +156,11 @@ impl Space {
     pub(crate) fn span(&self, va: u64, len: u64, kind: Kind) -> Result<Span<'_>, MmuFault> {
         let mapping = match self.mappings.get(self.last.load(Relaxed)) {
             Some(mapping) if mapping.start <= va && va < mapping.end => mapping,
-            _ => self.find(va, kind)?,
+            _ => {
+                let at = self.find(va, kind)?;
+                self.last.store(at, Relaxed);
+                &self.mappings[at]
+            }
         };
         if kind != Kind::Read && mapping.access == Access::ReadOnly {
             return Err(MmuFault { va, kind, reason: Reason::ReadOnly });
@@ -171,20 +175,19 @@ impl Space {
 
     /// The whole mapping around `va`: where it starts, its bytes, and whether they may be changed.
     pub(crate) fn around(&self, va: u64) -> Option<(u64, Span<'_>, bool)> {
-        let mapping = self.find(va, Kind::Read).ok()?;
-        let Mapping { start, end, ref memory, offset, access } = *mapping;
+        // Not remembered: threads that run one grid would all write there.
+        let at = self.find(va, Kind::Read).ok()?;
+        let Mapping { start, end, ref memory, offset, access } = self.mappings[at];
         let span = Span { memory, offset, len: end - start };
         Some((start, span, access == Access::ReadWrite))
     }
 
-    fn find(&self, va: u64, kind: Kind) -> Result<&Mapping, MmuFault> {
+    /// Which mapping contains an address.
+    fn find(&self, va: u64, kind: Kind) -> Result<usize, MmuFault> {
         let after = self.mappings.partition_point(|mapping| mapping.start <= va);
         let below = after.checked_sub(1).map(|at| &self.mappings[at]);
-        if let Some(mapping) = below.filter(|mapping| va < mapping.end) {
-            if self.last.load(Relaxed) != after - 1 {
-                self.last.store(after - 1, Relaxed);
-            }
-            return Ok(mapping);
+        if below.is_some_and(|mapping| va < mapping.end) {
+            return Ok(after - 1);
         }
         let reason = if va >> ADDRESS_BITS != 0 {
             Reason::TooHigh

@@ -266,6 +266,7 @@ impl<'a> Block<'a> {
     ) -> Pause {
         let end = self.clock.saturating_add(budget);
         let mut blocked = 0;
+        let (mut spans, mut oldest) = ([Span::EMPTY; 4], 0);
         loop {
             if self.has_ended() {
                 self.warps.drain(..).for_each(Warp::retire);
@@ -298,8 +299,8 @@ impl<'a> Block<'a> {
                 launch: &self.launch,
                 rank: self.rank,
                 memory,
-                spans: [Span::EMPTY; 4],
-                oldest: 0,
+                spans,
+                oldest,
                 bytes: &mut self.shared,
                 peers: &mut *peers,
                 named: &mut self.named,
@@ -313,6 +314,7 @@ impl<'a> Block<'a> {
             };
             let stop = run::run(warp, &mut shared, turn.min(end - self.clock));
             let touched = shared.touched;
+            (spans, oldest) = (shared.spans, shared.oldest);
             self.clock = shared.clock.max(self.clock + 1);
             match stop {
                 Stop::Turn => {}

@@ -157,8 +157,8 @@ impl<'m> Span<'m> {
         // Lanes that take no part may be anywhere; mostly all do.
         let mut active = [u32::MAX; 32];
         if exec != u32::MAX {
-            for lane in 0..32 {
-                active[lane] = (exec >> lane & 1).wrapping_neg();
+            for (lane, active) in active.iter_mut().enumerate() {
+                *active = (exec >> lane & 1).wrapping_neg();
             }
         }
         for lane in 0..32 {

@@ -21,6 +21,8 @@ mod warp;
 mod watch;
 mod watched;
 
+#[cfg(test)]
+pub(crate) use code::PLAIN;
 pub(crate) use code::Ready;
 
 pub use block::{Block, Launch, Order, Outcome};

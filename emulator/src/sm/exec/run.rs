@@ -99,19 +99,14 @@ fn steps(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Step<
             // SAFETY: the code was chosen for this instruction, on this processor.
             let flow = unsafe { code(w, e, inst, exec) };
             hook.after(e);
-            if flow == Flow::Next {
-                w.now.pc += 1;
-                continue;
-            }
             match flow {
-                Flow::Next => {}
+                Flow::Next => w.now.pc += 1,
                 Flow::Moved => {
                     if w.now.mask == 0 {
                         break;
                     }
                 }
-                Flow::Yield => return Ok(()),
-                Flow::Trapped => return e.trap.take().map_or(Ok(()), Err),
+                Flow::Yield | Flow::Trapped => return e.trap.take().map_or(Ok(()), Err),
             }
         }
     }

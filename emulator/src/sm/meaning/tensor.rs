@@ -39,69 +39,50 @@ pub(super) fn columns(register: &Row) -> Row {
     out
 }
 
-/// A number that products of elements are formed and added up in.
-trait Factor: Copy + Default {
-    /// `self * b + c`, rounded once.
-    fn fuse(self, b: Self, c: Self) -> Self;
-}
+/// The sums of an `m` by 8 result, by row: the even columns before the odd ones. Eight rows lie in two registers,
+/// the even columns in one and the odd ones in the other, four lanes for each row.
+type Sums = [[f32; 8]; 16];
 
-impl Factor for f32 {
-    #[inline(always)]
-    fn fuse(self, b: f32, c: f32) -> f32 {
-        self.mul_add(b, c)
-    }
-}
-
-/// The matrix that a register holds: eight rows of 128 bits, four lanes for each, as `N` numbers.
+/// The elements of a register, `N` in a word: those at the same place of all words beside each other. The inner
+/// loop is over the places: the other way round the compiler turns four words at a time around.
 #[inline(always)]
-pub(super) fn elements<T: Copy + Default, const N: usize>(
-    register: &Row,
-    value: impl Fn(u32, usize) -> T,
-) -> [[T; N]; 8] {
-    let mut out = [[T::default(); N]; 8];
-    for row in 0..8 {
-        for lane in 0..4 {
-            for at in 0..N / 4 {
-                out[row][lane * (N / 4) + at] = value(register[row * 4 + lane], at);
-            }
+fn elements<const N: usize>(register: &Row, value: impl Fn(u32, usize) -> f32) -> [[f32; 32]; N] {
+    let mut out = [[0.0; 32]; N];
+    for (lane, word) in register.iter().enumerate() {
+        for (at, row) in out.iter_mut().enumerate() {
+            row[lane] = value(*word, at);
         }
     }
     out
 }
 
-/// The sums of an `m` by 8 result, by row. Eight rows lie in two registers: the even columns in one, the odd
-/// ones in the other, four lanes for each row.
-type Sums<T> = [[T; 8]; 16];
-
 /// Adds `A * B`, product after product along `k`. Whole rows of the result are formed together, which
 /// the compiler turns into vector instructions.
 #[inline(always)]
-fn multiply<T: Factor, const N: usize>(
+fn multiply<const N: usize>(
     shape: Shape,
-    (a, left): (&[Row], impl Fn(u32, usize) -> T),
-    (b, right): (&[Row], impl Fn(u32, usize) -> T),
-    sums: &mut Sums<T>,
+    (a, left): (&[Row], impl Fn(u32, usize) -> f32),
+    (b, right): (&[Row], impl Fn(u32, usize) -> f32),
+    sums: &mut Sums,
 ) {
-    let along = shape.k / N;
+    let along = shape.k / (4 * N);
     let down = shape.m / 8;
     for step in 0..along {
-        // A register of B holds columns where one of A holds rows.
-        let columns: [[T; N]; 8] = elements(&b[step], &right);
-        let mut factors = [[T::default(); 8]; N];
-        for (column, values) in columns.iter().enumerate() {
-            for (k, value) in values.iter().enumerate() {
-                factors[k][column] = *value;
-            }
-        }
+        // Four words hold what is met along `k`, of a row of A and of a column of B.
+        let factors: [_; N] = elements(&columns(&b[step]), &right);
         for part in 0..down {
-            let rows: [[T; N]; 8] = elements(&a[step * down + part], &left);
-            for (row, values) in rows.iter().enumerate() {
-                let sum = &mut sums[part * 8 + row];
-                for (value, factors) in values.iter().zip(&factors) {
-                    for column in 0..8 {
-                        sum[column] = value.fuse(factors[column], sum[column]);
+            let values: [_; N] = elements(&a[step * down + part], &left);
+            for row in 0..8 {
+                let mut sum = sums[part * 8 + row];
+                for (values, factors) in values.iter().zip(&factors) {
+                    for word in 0..4 {
+                        let value = values[row * 4 + word];
+                        for column in 0..8 {
+                            sum[column] = value.mul_add(factors[word * 8 + column], sum[column]);
+                        }
                     }
                 }
+                sums[part * 8 + row] = sum;
             }
         }
     }
@@ -137,35 +118,54 @@ pub(crate) fn integer(
     c: &[Row],
     out: &mut [Row],
 ) {
-    // Sums of 64 products of bytes stay below 2^24: they are exact in single precision, for which every
+    // Sums of 64 products of bytes stay below 2^23: they are exact in single precision, for which every
     // host has fast vectors.
-    let mut sums: Sums<f32> = [[0.0; 8]; 16];
-    let signed = |word: u32, at: usize| f32::from((word >> (8 * at)) as i8);
-    let unsigned = |word: u32, at: usize| f32::from((word >> (8 * at)) as u8);
+    let mut sums: Sums = [[0.0; 8]; 16];
+    // A byte in the last place of 2^23, which is taken away again: a conversion would take bytes apart first.
+    let unsigned =
+        |word: u32, at: usize| f32::from_bits(word >> (8 * at) & 0xff | 0x4b00_0000) - 8_388_608.0;
+    let signed =
+        |word: u32, at: usize| f32::from_bits(word >> (8 * at) & 0xff ^ 0x4b00_0080) - 8_388_736.0;
     let small = |kind: Small| move |word: u32, at: usize| kind.read(word, at);
     let bytes = kinds.0.bits == 8 && kinds.1.bits == 8;
     match (bytes, kinds.0.signed, kinds.1.signed) {
-        (true, true, true) => multiply::<f32, 16>(shape, (a, signed), (b, signed), &mut sums),
-        (true, false, true) => multiply::<f32, 16>(shape, (a, unsigned), (b, signed), &mut sums),
-        (true, true, false) => multiply::<f32, 16>(shape, (a, signed), (b, unsigned), &mut sums),
-        (true, false, false) => multiply::<f32, 16>(shape, (a, unsigned), (b, unsigned), &mut sums),
+        (true, true, true) => multiply::<4>(shape, (a, signed), (b, signed), &mut sums),
+        (true, false, true) => multiply::<4>(shape, (a, unsigned), (b, signed), &mut sums),
+        (true, true, false) => multiply::<4>(shape, (a, signed), (b, unsigned), &mut sums),
+        (true, false, false) => multiply::<4>(shape, (a, unsigned), (b, unsigned), &mut sums),
         // Both sides are laid out with the wider element's width.
         _ if kinds.0.bits.max(kinds.1.bits) == 8 => {
-            multiply::<f32, 16>(shape, (a, small(kinds.0)), (b, small(kinds.1)), &mut sums)
+            multiply::<4>(shape, (a, small(kinds.0)), (b, small(kinds.1)), &mut sums)
         }
-        _ => multiply::<f32, 32>(shape, (a, small(kinds.0)), (b, small(kinds.1)), &mut sums),
+        _ => multiply::<8>(shape, (a, small(kinds.0)), (b, small(kinds.1)), &mut sums),
     }
-    for (half, rows) in sums.chunks_exact(8).take(shape.m / 8).enumerate() {
-        let rows = rows.as_flattened();
-        for at in 0..2 {
-            for lane in 0..32 {
-                let old = c[half * 2 + at][lane] as i32;
-                let sum = rows[lane * 2 + at] as i32;
-                out[half * 2 + at][lane] = match saturate {
-                    true => old.saturating_add(sum) as u32,
-                    false => old.wrapping_add(sum) as u32,
-                };
+    match saturate {
+        true => add_sums(shape, &sums, c, out, i32::saturating_add),
+        false => add_sums(shape, &sums, c, out, i32::wrapping_add),
+    }
+}
+
+/// Adds sums that are whole numbers of less than 23 bits to C.
+#[inline(always)]
+fn add_sums(shape: Shape, sums: &Sums, c: &[Row], out: &mut [Row], add: impl Fn(i32, i32) -> i32) {
+    for half in 0..shape.m / 8 {
+        let mut whole = [[0; 32]; 2];
+        for row in 0..8 {
+            for at in 0..2 {
+                for lane in 0..4 {
+                    // As above: the last place of 1.5 * 2^23 is one.
+                    let sum = sums[half * 8 + row][at * 4 + lane] + 12_582_912.0;
+                    whole[at][row * 4 + lane] = (sum.to_bits() as i32).wrapping_sub(0x4b40_0000);
+                }
             }
+        }
+        for at in 0..2 {
+            let old = c[half * 2 + at];
+            let mut new = [0; 32];
+            for lane in 0..32 {
+                new[lane] = add(old[lane] as i32, whole[at][lane]) as u32;
+            }
+            out[half * 2 + at] = new;
         }
     }
 }

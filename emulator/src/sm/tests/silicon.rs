@@ -1,6 +1,7 @@
 //! The interpreter against the committed answers of an H200.
 
 use super::harness::{Arena, Kernel, names, shipped_in, toolchains};
+use crate::sm::exec::PLAIN;
 use crate::sm::silicon::{Check, KEPT_ROUNDS, answers, hash};
 use crate::sm::{Arch, silicon};
 
@@ -25,7 +26,11 @@ fn answers_as_an_h200() {
     let all: Vec<_> = answers().into_iter().filter_map(|(c, answer)| Some((c, answer?))).collect();
     assert!(all.len() > 7500, "{} answers", all.len());
     everywhere(&all, |(check, answer)| {
-        assert_eq!(interpreted(check), *answer, "{:032x} {check}", check.word());
+        for plain in [false, true] {
+            PLAIN.set(plain);
+            let word = check.word();
+            assert_eq!(interpreted(check), *answer, "{word:032x} {check}, plain: {plain}");
+        }
     });
 }
 
