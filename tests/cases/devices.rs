@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use doorbell::{Commands, Device, Launch, Memory, Options, Result, Select, args};
+use doorbell::{Commands, Device, Launch, Memory, Options, Result, Select, Timeline, args};
 
 use super::SOON;
 use super::kernels::module;
@@ -83,6 +83,56 @@ fn one_life(thread: u32) -> Result<()> {
             host.to_vec()?.iter().enumerate().filter(|(i, v)| **v != first(*i) + CHAIN).count();
         assert_eq!(wrong, 0, "of {LEN} in turn {turn} of thread {thread}");
     }
+    Ok(())
+}
+
+/// One device and many threads: memory and queues come and go, code is loaded beside code that runs, and
+/// each thread's work waits for a neighbour's.
+pub fn threads_share_a_device(device: &Device) -> Result<()> {
+    const THREADS: usize = 4;
+    const ROUNDS: u64 = 25;
+    let ends = (0..THREADS).map(|_| device.timeline()).collect::<Result<Vec<_>>>()?;
+    thread::scope(|scope| {
+        let threads: Vec<_> = (0..THREADS)
+            .map(|me| {
+                let (end, neighbour) = (&ends[me], &ends[(me + 1) % THREADS]);
+                let round = move |round| one_round(device, me as u32, round, end, neighbour);
+                scope.spawn(move || (1..=ROUNDS).try_for_each(round))
+            })
+            .collect();
+        threads.into_iter().try_for_each(|thread| thread.join().expect("it does not panic"))
+    })
+}
+
+/// Sends numbers to the GPU and back, and lets go of everything else while they are on their way.
+fn one_round(
+    device: &Device,
+    thread: u32,
+    round: u64,
+    end: &Timeline,
+    neighbour: &Timeline,
+) -> Result<()> {
+    const LEN: usize = 500;
+    let (mut queue, mut copies) = (device.compute_queue()?, device.copy_queue()?);
+    let back = device.alloc_in::<u32>(Memory::Host, LEN)?;
+    let first = |i: usize| i as u32 * (thread + 1) + round as u32;
+    let ticket = {
+        let kernel = module!(device, "vector")?.kernel("add_one")?;
+        let host = device.alloc_in::<u32>(Memory::Host, LEN)?;
+        let (x, y) = (device.alloc::<u32>(LEN)?, device.alloc::<u32>(LEN)?);
+        host.write(0, &(0..LEN).map(first).collect::<Vec<_>>())?;
+        let there = device.timeline()?;
+        copies.copy(&x, &host)?.signal(&there, 1)?;
+        copies.submit()?;
+        queue.wait(&there, 1)?.wait(neighbour, round - 1)?;
+        // SAFETY: both buffers have the elements that the kernel reads and writes.
+        unsafe { queue.exec(&kernel, &Launch::new(8, 64), &args![&y, &x, LEN as u32])? };
+        queue.copy(&back, &y)?.signal(end, round)?;
+        queue.submit()?.detach()
+    };
+    ticket.wait(PROMPTLY)?;
+    let wrong = back.to_vec()?.iter().enumerate().filter(|(i, v)| **v != first(*i) + 1).count();
+    assert_eq!(wrong, 0, "of {LEN} in round {round} of thread {thread}");
     Ok(())
 }
 

@@ -182,6 +182,7 @@ cases! {
     devices:
         queues_come_and_go_beside_one_that_works
         work_at_the_same_time
+        threads_share_a_device
         a_queue_that_waits_is_closed_without_harm;
     random:
         operations_agree_with_a_sequential_oracle;
