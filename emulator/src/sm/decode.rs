@@ -256,20 +256,28 @@ impl Decoded {
             Operand::Number(field) | Operand::Part(field) => field.mask(),
             Operand::Bar(lo) => bits(lo + 3, lo),
             Operand::Special => SPECIAL.mask(),
-            Operand::Target | Operand::RegTarget | Operand::AbsoluteTarget => {
+            Operand::Target
+            | Operand::RegTarget
+            | Operand::UniformTarget
+            | Operand::AbsoluteTarget => {
                 let low = match self.arch {
                     Arch::Sm87 => 0,
                     Arch::Sm90 => TARGET_LOW.mask(),
                 };
                 let base = match operand {
                     Operand::RegTarget | Operand::AbsoluteTarget => SRC_A.mask(),
+                    Operand::UniformTarget => USRC_A.mask(),
                     _ => 0,
                 };
                 low | base | TARGET_HIGH.mask()
             }
             Operand::ShortTarget => SHORT_TARGET.mask(),
             Operand::Constant => {
-                let index = if self.row.kind == Kind::Uldc { 0 } else { SRC_A.mask() };
+                let index = match (self.row.kind == Kind::Uldc, self.bit(91)) {
+                    (false, _) => SRC_A.mask(),
+                    (true, true) => USRC_A.mask(),
+                    (true, false) => 0,
+                };
                 index | CONST_OFFSET.mask() | CONST_BANK.mask()
             }
             Operand::Global { ur } => {
@@ -301,13 +309,13 @@ impl Decoded {
             Operand::BulkPolicy => DESCRIPTOR.mask(),
             Operand::PlaceAndBarrier => SRC_A.mask(),
             Operand::UniformWindow => USRC_A.mask() | OFFSET24.mask(),
-            Operand::CopyTarget => DST.mask() | COPY_SHARED_OFFSET.mask(),
-            Operand::CopySource => {
-                SRC_A.mask()
-                    | COPY_GLOBAL_OFFSET.mask()
-                    | SLOT64_UREG.mask()
-                    | DESCRIPTOR.mask()
-                    | bits(101, 101)
+            Operand::CopyTarget { ur } => {
+                let uniform = ur.map_or(0, |lo| bits(lo + 5, lo));
+                DST.mask() | COPY_SHARED_OFFSET.mask() | uniform
+            }
+            Operand::CopySource { ur } => {
+                let uniform = ur.map_or(0, |lo| bits(lo + 5, lo) | DESCRIPTOR.mask());
+                SRC_A.mask() | COPY_GLOBAL_OFFSET.mask() | bits(101, 101) | uniform
             }
             Operand::CacheLine => SRC_A.mask() | SLOT32_IMM.mask(),
             Operand::BarrierId if matches!(self.word & 0xfff, 0x31d | 0x51d) => SLOT32_REG.mask(),

@@ -294,6 +294,10 @@ impl Decoded {
                     at => write!(out, "{base} {}", signed(at)),
                 }
             }
+            Operand::UniformTarget => {
+                let base = uniform_register(self.get(USRC_A));
+                write!(out, "{base} {}", signed(self.relative()))
+            }
             Operand::RegTarget => {
                 let base = register(self.get(SRC_A));
                 match self.row.kind {
@@ -328,15 +332,17 @@ impl Decoded {
         match *operand {
             Operand::Constant => {
                 let (bank, at) = (self.get(CONST_BANK), CONST_OFFSET.signed(self.word));
-                match self.row.kind == Kind::Uldc || self.get(SRC_A) == 255 {
-                    true => write!(out, "c[{bank:#x}][{at:#x}]"),
-                    false => {
-                        let index = register(self.get(SRC_A));
-                        match at {
-                            0 => write!(out, "c[{bank:#x}][{index}]"),
-                            at => write!(out, "c[{bank:#x}][{index}{}]", offset(at)),
-                        }
-                    }
+                let index = match (self.row.kind, self.bit(91)) {
+                    (Kind::Uldc, false) => None,
+                    (Kind::Uldc, true) => Some(uniform_register(self.get(USRC_A))),
+                    _ => (self.get(SRC_A) != 255).then(|| register(self.get(SRC_A))),
+                };
+                match index {
+                    None => write!(out, "c[{bank:#x}][{:#x}]", self.get(CONST_OFFSET)),
+                    Some(index) => match at {
+                        0 => write!(out, "c[{bank:#x}][{index}]"),
+                        at => write!(out, "c[{bank:#x}][{index}{}]", offset(at)),
+                    },
                 }
             }
             Operand::Global { ur } => {
@@ -387,18 +393,21 @@ impl Decoded {
                 let base = uniform_register(self.get(USRC_A));
                 bracket(out, &[base], OFFSET24.signed(self.word))
             }
-            Operand::CopyTarget => {
-                bracket(out, &[register(self.get(DST))], COPY_SHARED_OFFSET.signed(self.word))
+            Operand::CopyTarget { ur } => {
+                let uniform = ur.map_or(String::new(), |lo| uniform_register(at(lo, 6)));
+                let displacement = COPY_SHARED_OFFSET.signed(self.word);
+                bracket(out, &[register(self.get(DST)), uniform], displacement)
             }
-            Operand::CopySource => {
+            Operand::CopySource { ur } => {
                 let base = format!("{}.64", register(self.get(SRC_A)));
                 let displacement = COPY_GLOBAL_OFFSET.signed(self.word);
-                let uniform = uniform_register(self.get(SLOT64_UREG));
-                if self.bit(76) {
-                    self.print_descriptor(&uniform, out)?;
-                    bracket(out, &[base], displacement)
-                } else {
-                    bracket(out, &[base, uniform], displacement)
+                match ur.map(|lo| uniform_register(at(lo, 6))) {
+                    None => bracket(out, &[base], displacement),
+                    Some(uniform) if self.bit(76) => {
+                        self.print_descriptor(&uniform, out)?;
+                        bracket(out, &[base], displacement)
+                    }
+                    Some(uniform) => bracket(out, &[base, uniform], displacement),
                 }
             }
             Operand::CacheLine => {

@@ -61,6 +61,7 @@ pub(crate) enum Op {
     Difference4 { d: u16, a: Src, b: Src, c: Src, signed: bool, accumulate: bool, out: u8 },
     Permute { d: u16, a: Src, b: Src, c: Src, mode: u8 },
     Extreme { d: u16, a: Src, b: Src, lanes: Lanes, pick: Pred },
+    Extreme3 { d: u16, a: Src, b: Src, c: u16, lanes: Lanes, pick: Pred },
     AddLanes { d: u16, a: Src, b: Src, lanes: Lanes },
     AddExtreme { d: u16, a: Src, b: Src, c: Src, lanes: Lanes, pick: Pred },
     Shf { d: u16, a: Src, b: Src, c: Src, how: Funnel },
@@ -71,8 +72,9 @@ pub(crate) enum Op {
     Popc { d: u16, b: Src },
     Flo { d: u16, b: Src, signed: bool, from_top: bool, out: u8 },
     Brev { d: u16, b: Src },
-    PredToReg { d: u16, a: Src, b: Src },
-    RegToPred { a: Src, b: Src },
+    // To and from a byte of a register.
+    PredToReg { d: u16, a: Src, b: Src, byte: u8 },
+    RegToPred { a: Src, b: Src, byte: u8 },
     // Double precision.
     DFma { d: u16, a: Src, b: Src, c: Src, round: Round },
     DAdd { d: u16, a: Src, b: Src, round: Round },
@@ -128,7 +130,7 @@ pub(crate) enum Op {
     Special { d: u16, index: u8, wide: bool },
     SpecialU { d: u8, index: u8 },
     Ldc { d: u16, index: u16, bank: u8, offset: i32, width: Width, mode: u8 },
-    Uldc { d: u8, bank: u8, offset: u32, width: Width },
+    Uldc { d: u8, index: u8, bank: u8, offset: i32, width: Width },
     // The uniform datapath: one value per warp, the same operations.
     Uniform(UOp),
     // Memory.
@@ -160,6 +162,7 @@ pub(crate) enum Op {
     // Control flow.
     Bra { to: i32, when: BranchWhen, mask: u8, not: bool, also: Pred },
     Brx { base: u16, offset: i64, also: Pred },
+    BrxUniform { base: u8, offset: i64, also: Pred },
     Call { to: i32, also: Pred },
     CallReg { base: u16, offset: i64, absolute: bool, also: Pred },
     Ret { base: u16, offset: i64, absolute: bool, also: Pred },
@@ -191,6 +194,7 @@ pub(crate) enum UOp {
     SetP { a: Src, b: Src, signed: bool, extended: Option<Pred>, compare: Compare },
     Flo { d: u8, b: Src, signed: bool, from_top: bool, out: u8 },
     Extend { d: u8, a: Src, b: Src, signed: bool, wrap: bool },
+    BitMask { d: u8, a: Src, b: Src, wrap: bool },
     Brev { d: u8, b: Src },
     Popc { d: u8, b: Src },
 }

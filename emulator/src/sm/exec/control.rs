@@ -141,6 +141,11 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             let origin = after(w, e).wrapping_add_signed(offset);
             scatter(w, e, taken, |w, lane| origin.wrapping_add(w.pair(base, lane)))
         }
+        Op::BrxUniform { base, offset, also } => {
+            let taken = exec & w.mask(also);
+            let goal = after(w, e).wrapping_add_signed(offset).wrapping_add(w.upair(base));
+            scatter(w, e, taken, |_, _| goal)
+        }
         Op::CallReg { base, offset, absolute, also } | Op::Ret { base, offset, absolute, also } => {
             let taken = exec & w.mask(also);
             let origin = match absolute {

@@ -493,6 +493,19 @@ fn integers(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
                 false => lanes.maximum(x, y),
             })?
         }
+        Op::Extreme3 { d, a, b, c, lanes, pick } => {
+            let pick = w.mask(pick);
+            let rows = [row(w, e, a, 0)?, row(w, e, b, 1)?, c as usize];
+            let out = std::array::from_fn(|lane| {
+                let [x, y, z] = rows.map(|r| w.regs[r][lane]);
+                match pick >> lane & 1 {
+                    1 => lanes.minimum(lanes.minimum(x, y), z),
+                    _ => lanes.maximum(lanes.maximum(x, y), z),
+                }
+            });
+            w.write(d, exec, &out);
+            Flow::Next
+        }
         Op::AddLanes { d, a, b, lanes } => {
             let sign = negate(lanes, a.neg);
             let other = negate(lanes, b.neg);
@@ -535,24 +548,25 @@ fn integers(w: &mut Warp, e: &Shared, op: &Op, exec: u32) -> Step<Flow> {
             w.set_pred(out, exec, found);
             map1(w, e, exec, d, b, |x| integer::find_leading(signed, from_top, x ^ n))?
         }
-        Op::PredToReg { d, a, b } => {
+        Op::PredToReg { d, a, b, byte } => {
             let preds = w.preds;
             let (a, b) = (row(w, e, a, 0)?, row(w, e, b, 1)?);
             let out = std::array::from_fn(|lane| {
                 let bits = (0..7).fold(0, |bits, p| bits | (preds[p] >> lane & 1) << p);
                 // Eight bits can be replaced; the eighth predicate does not exist and reads zero.
                 let (keep, mask) = (w.regs[a][lane], w.regs[b][lane] & 0xff);
+                let (mask, bits) = (mask << (8 * byte), bits << (8 * byte));
                 keep & !mask | bits & mask
             });
             w.write(d, exec, &out);
             Flow::Next
         }
-        Op::RegToPred { a, b } => {
+        Op::RegToPred { a, b, byte } => {
             let (a, b) = (row(w, e, a, 0)?, row(w, e, b, 1)?);
             for p in 0..7 {
                 let (mut value, mut chosen) = (0, 0);
                 for lane in 0..32 {
-                    value |= (w.regs[a][lane] >> p & 1) << lane;
+                    value |= (w.regs[a][lane] >> (8 * byte + p) & 1) << lane;
                     chosen |= (w.regs[b][lane] >> p & 1) << lane;
                 }
                 w.set_pred(p, exec & chosen, value);

@@ -280,8 +280,9 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
             write_rows(w, d, exec, &rows[..count as usize]);
             Ok(Flow::Next)
         }
-        Op::Uldc { d, bank, offset, width } => {
-            let words = read_constant(e, bank, offset as usize, width, 0)?;
+        Op::Uldc { d, index, bank, offset, width } => {
+            let at = w.uregs[index as usize].wrapping_add(offset as u32);
+            let words = read_constant(e, bank, at as usize, width, 0)?;
             match width {
                 Width::W64 => w.set_upair(d, u64::from(words[0]) | u64::from(words[1]) << 32),
                 _ => w.uregs[d as usize] = words[0],

@@ -101,6 +101,10 @@ pub(super) fn step(w: &mut Warp, e: &Shared, op: UOp) -> Step<Flow> {
             let (x, y) = (scalar_plain(w, e, a)?, scalar_plain(w, e, b)?);
             (d, integer::extend(signed, wrap, x, y))
         }
+        UOp::BitMask { d, a, b, wrap } => {
+            let (x, y) = (scalar_plain(w, e, a)?, scalar_plain(w, e, b)?);
+            (d, integer::bit_mask(wrap, x, y))
+        }
         UOp::Brev { d, b } => (d, complemented(w, e, b)?.reverse_bits()),
         UOp::Popc { d, b } => (d, complemented(w, e, b)?.count_ones()),
     };

@@ -25,7 +25,9 @@ impl Lowering<'_> {
             }
             Kind::Bra => {
                 let when = match (self.bit(91), self.get(Field::new(33, 32))) {
+                    // The one that says that all lanes agree goes where they do.
                     (false, 0) => BranchWhen::Always,
+                    (false, 1) if !self.bit(84) => BranchWhen::Always,
                     (false, 1) => BranchWhen::Any,
                     (true, 2) => BranchWhen::Diverged,
                     (true, 3) => BranchWhen::Converged,
@@ -52,6 +54,10 @@ impl Lowering<'_> {
                 also: Pred { uniform: true, ..self.pred(24, 27) },
             },
             Kind::Brx => Op::Brx { base: self.reg(24, 2), offset: self.from.relative(), also },
+            Kind::BrxU => {
+                let base = self.get(USRC_A) as u8;
+                Op::BrxUniform { base: self.upair(base), offset: self.from.relative(), also }
+            }
             Kind::Call => Op::Call { to: self.target()?, also },
             Kind::CallReg => Op::CallReg {
                 base: self.reg(24, 2),

@@ -29,7 +29,7 @@ impl Lowering<'_> {
             Kind::HAdd2 | Kind::HMul2 if self.bit(85) => ampere || self.unfit_for_bf16(),
             Kind::HFma2 => self.impossible_product(base, ampere),
             Kind::HMnMx2 if self.bit(85) => self.bit(80),
-            Kind::VIMnMx | Kind::VIAddMnMx => self.bit(76) && !self.bit(72),
+            Kind::VIMnMx | Kind::VIMnMx3 | Kind::VIAddMnMx => self.bit(76) && !self.bit(72),
             // Hopper counts common bits alone and has no four-bit elements.
             Kind::Bmma => !ampere && !self.bit(78),
             Kind::Imma => !ampere && (self.bit(83) || self.bit(84)),
@@ -39,13 +39,19 @@ impl Lowering<'_> {
                 wide && self.get(Field::new(73, 72)) != 0
             }
             Kind::HSet2 | Kind::HSetP2 => self.bit(65) && (ampere || self.bit(80)),
-            Kind::Lea | Kind::ULea if set(A_NEG) && set(SLOT32_NEG) && self.form() != 4 => true,
+            Kind::Lea | Kind::ULea
+                if set(A_NEG) && set(SLOT32_NEG) && !matches!(self.form(), 2 | 4) =>
+            {
+                true
+            }
             Kind::Lea => {
-                let third = !no_register(SLOT64_REG);
+                // An immediate takes the third place, and the second then has that of the register.
+                let third = self.form() != 2 && !no_register(SLOT64_REG);
                 (self.bit(73) && !self.bit(80)) || (third && (self.bit(73) || !self.bit(80)))
             }
             Kind::ULea => {
-                self.bit(73) || (!self.bit(80) && self.get(SLOT64_UREG) != u64::from(UZERO))
+                let third = self.get(SLOT64_UREG) != u64::from(UZERO);
+                (self.bit(73) && !self.bit(80)) || (third && (self.bit(73) || !self.bit(80)))
             }
             // An immediate is a whole word.
             Kind::I2F if self.form() == 4 && self.get(Field::new(85, 84)) < 2 => true,

@@ -352,6 +352,14 @@ impl Lowering<'_> {
                 lanes: self.lanes(),
                 pick: self.when(),
             },
+            Kind::VIMnMx3 => Op::Extreme3 {
+                d: self.dst(1),
+                a: self.a(),
+                b: self.b(),
+                c: self.reg(64, 1),
+                lanes: self.lanes(),
+                pick: self.when(),
+            },
             Kind::VIAdd => Op::AddLanes {
                 d: self.dst(1),
                 a: self.a(),
@@ -399,8 +407,11 @@ impl Lowering<'_> {
                 from_top: self.bit(74),
                 out: self.pdst(81),
             },
-            Kind::P2r => Op::PredToReg { d: self.dst(1), a: self.a(), b: self.b() },
-            Kind::R2p => Op::RegToPred { a: self.a(), b: self.b() },
+            Kind::P2r => {
+                let byte = self.get(BYTE) as u8;
+                Op::PredToReg { d: self.dst(1), a: self.a(), b: self.b(), byte }
+            }
+            Kind::R2p => Op::RegToPred { a: self.a(), b: self.b(), byte: self.get(BYTE) as u8 },
             _ => return None,
         })
     }

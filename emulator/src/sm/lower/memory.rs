@@ -350,31 +350,33 @@ impl Lowering<'_> {
             }
             // Past the first cache go sixteen bytes or none.
             Kind::Ldgsts if !self.bit(81) && self.width() != Width::W128 => return None,
-            Kind::Ldgsts => Op::CopyAsync {
-                shared: Address {
-                    base: self.reg(16, 1),
-                    high: ZERO,
-                    uniform: UZERO,
-                    scale: 0,
-                    offset: COPY_SHARED_OFFSET.signed(self.from.word) as i32,
-                },
-                global: Address {
-                    base: self.reg(24, 2),
-                    high: self.base().1,
-                    uniform: match self.bit(76) {
-                        true => UZERO,
-                        false => {
-                            let addend = self.get(SLOT64_UREG) as u8;
-                            self.upair(addend)
-                        }
+            Kind::Ldgsts => {
+                // The one uniform addend is of the one side or of the other.
+                let of_shared = self.from.word & 0xfff == 0xdae;
+                let addend = self.get(SLOT64_UREG) as u8;
+                Op::CopyAsync {
+                    shared: Address {
+                        base: self.reg(16, 1),
+                        high: ZERO,
+                        uniform: if of_shared { addend } else { UZERO },
+                        scale: 0,
+                        offset: COPY_SHARED_OFFSET.signed(self.from.word) as i32,
                     },
-                    scale: 0,
-                    offset: COPY_GLOBAL_OFFSET.signed(self.from.word) as i32,
-                },
-                width: self.width(),
-                zero_fill: self.bit(82),
-                when: self.when(),
-            },
+                    global: Address {
+                        base: self.reg(24, 2),
+                        high: self.base().1,
+                        uniform: match of_shared || self.bit(76) {
+                            true => UZERO,
+                            false => self.upair(addend),
+                        },
+                        scale: 0,
+                        offset: COPY_GLOBAL_OFFSET.signed(self.from.word) as i32,
+                    },
+                    width: self.width(),
+                    zero_fill: self.bit(82),
+                    when: self.when(),
+                }
+            }
             Kind::Qspc => Op::QuerySpace {
                 d: self.dst(1),
                 p: self.pdst(81),
@@ -405,8 +407,13 @@ impl Lowering<'_> {
                 let (width, d) = (self.width(), self.udst());
                 Op::Uldc {
                     d: if width == Width::W64 { self.upair(d) } else { d },
+                    index: if self.bit(91) { self.get(USRC_A) as u8 } else { UZERO },
                     bank: self.get(CONST_BANK) as u8,
-                    offset: self.get(CONST_OFFSET) as u32,
+                    // Without an index there is nothing to subtract from.
+                    offset: match self.bit(91) {
+                        true => CONST_OFFSET.signed(self.from.word) as i32,
+                        false => self.get(CONST_OFFSET) as i32,
+                    },
                     width,
                 }
             }

@@ -84,6 +84,7 @@ impl Lowering<'_> {
                 signed: self.bit(73),
                 wrap: self.bit(75),
             },
+            Kind::UBmsk => UOp::BitMask { d, a: self.a(), b: self.b(), wrap: self.bit(75) },
             Kind::UBrev => UOp::Brev { d, b: self.b() },
             Kind::UPopc => UOp::Popc { d, b: self.b() },
             _ => return None,

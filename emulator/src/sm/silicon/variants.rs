@@ -39,6 +39,7 @@ fn alone(kind: Kind) -> bool {
             | Bra
             | BraU
             | Brx
+            | BrxU
             | Call
             | CallAbs
             | PmTrig
@@ -294,6 +295,8 @@ fn operand(decoded: &Decoded, operand: &Operand, out: &mut Vec<Choice>) {
             out.push(Choice::new(CONST_OFFSET, [first, first + 8, first + 16]));
             if kind == Kind::Ldc {
                 out.push(Choice::new(SRC_A, [NARROW, 255]));
+            } else if decoded.row.operands.iter().any(fixes_uniform) {
+                out.push(Choice::new(USRC_A, [63]));
             }
         }
         Operand::Global { ur } => {
@@ -321,11 +324,16 @@ fn operand(decoded: &Decoded, operand: &Operand, out: &mut Vec<Choice>) {
             out.push(Choice::new(SRC_A, [NARROW]));
             out.push(Choice::new(OFFSET24, [0, 16]));
         }
-        Operand::CopyTarget => out.push(Choice::new(DST, [NARROW])),
-        Operand::CopySource => {
+        Operand::CopyTarget { ur } => {
+            out.push(Choice::new(DST, [NARROW]));
+            out.extend(ur.map(|lo| Choice::new(field(lo, 6), [63])));
+        }
+        Operand::CopySource { ur } => {
             out.push(Choice::new(SRC_A, [WIDE]));
-            out.push(Choice::new(SLOT64_UREG, [4]));
-            out.push(Choice::new(DESCRIPTOR, [1]));
+            if let Some(lo) = ur {
+                out.push(Choice::new(field(lo, 6), [4]));
+                out.push(Choice::new(DESCRIPTOR, [1]));
+            }
             out.push(Choice::new(COPY_GLOBAL_OFFSET, [0, 16]));
         }
         _ => debug_assert!(place == Some(Memory::Constant) || !alone(kind)),

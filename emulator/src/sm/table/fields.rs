@@ -45,6 +45,8 @@ pub(crate) const SHIFT: Field = Field::new(79, 75);
 pub(crate) const TARGET_HIGH: Field = Field::new(81, 34);
 pub(crate) const TARGET_LOW: Field = Field::new(23, 16);
 pub(crate) const SHORT_TARGET: Field = Field::new(63, 34);
+/// Which byte of a register predicates move to or from.
+pub(crate) const BYTE: Field = Field::new(77, 76);
 pub(crate) const PLOP_LOW: Field = Field::new(66, 64);
 pub(crate) const PLOP_HIGH: Field = Field::new(76, 72);
 pub(crate) const PLOP_SECOND: Field = Field::new(23, 16);
@@ -324,7 +326,7 @@ pub(crate) const NO_DECREMENT: Modifier = flag(86, &["", "NODEC"]);
 pub(crate) const RELATIVE: Modifier = Modifier::new(Field::bit(85), &["REL", "ABS"]);
 pub(crate) const BRANCH_STACK: Modifier = field(86, 85, &["", "INC", "DEC"]);
 pub(crate) const DIVERGENCE: Modifier =
-    Modifier::split(Field::new(33, 32), Field::bit(84), &["", "-", "DIV", "CONV", "-", "U.ANY"]);
+    Modifier::split(Field::new(33, 32), Field::bit(84), &["", "U", "DIV", "CONV", "-", "U.ANY"]);
 pub(crate) const SYNC_90: Modifier = field(86, 84, &["", "-", "EXCLUSIVE", "-", "COLLECTIVE"]);
 pub(crate) const SYNC_87: Modifier = field(86, 84, &["", "-", "-", "-", "EXCLUSIVE"]);
 pub(crate) const EXIT_MODE: Modifier = field(86, 84, &["", "KEEPREFCOUNT", "-", "-", "NO_ATEXIT"]);

@@ -196,6 +196,8 @@ pub(crate) enum Operand {
     ShortTarget,
     /// A 64-bit register base with a relative offset.
     RegTarget,
+    /// The same with a uniform base at 29:24.
+    UniformTarget,
     /// A 64-bit register base with an absolute offset.
     AbsoluteTarget,
     /// A constant with register index: bank, offset and the register A.
@@ -217,10 +219,10 @@ pub(crate) enum Operand {
     BulkPolicy,
     /// Shared memory of a cluster at register A, and a barrier there at the next one.
     PlaceAndBarrier,
-    /// The shared side of an asynchronous copy.
-    CopyTarget,
-    /// The global side of an asynchronous copy.
-    CopySource,
+    /// The shared side of an asynchronous copy, possibly with a uniform addend at `lo`.
+    CopyTarget { ur: Option<u8> },
+    /// The global side of an asynchronous copy, possibly with a uniform addend or descriptor at `lo`.
+    CopySource { ur: Option<u8> },
     /// Cache control address: 64-bit pair with a 32-bit offset.
     CacheLine,
     /// A named barrier: an immediate number or a register.

@@ -47,6 +47,11 @@ const fn only(arch: Arch, row: Row) -> Row {
 const fn variant(all: &[u8], set: &[u8], row: Row) -> Row {
     Row { variant: Some(Variant::new(all, set)), ..row }
 }
+/// One of the rows that move predicates to and from a byte of a register: its number is in the bits `set`
+/// of [`BYTE`].
+const fn of_byte(set: &[u8], row: Row) -> Row {
+    variant(&[76, 77], set, row)
+}
 /// What tells the conversions between formats of 8, 16 and 19 bits apart.
 const PACKING: &[u8] = &[73, 74, 78, 86, 87, 89, 90];
 
@@ -88,12 +93,12 @@ macro_rules! rows {
 rows! {
     Mov, Sel, FSel, FMnMx, FSet, FSetP, ISetP, IAdd3, Lea, Lop3, IAbs, VAbsDiff, VAbsDiff4, Prmt,
     IMnMx, Shf, Sgxt, Bmsk, Plop3, PlopSign, FMul, FAdd, FFma, IMad, IMadWide, IMadHi, Idp, DMul, DAdd, DSetP,
-    DFma, HAdd2, HFma2, HMul2, HSet2, HSetP2, HMnMx2, VIAdd, VIAddMnMx, VIMnMx, I2I, I2ip, F2ip, F2fp, F2fpBytes, F2fpBytesHalves, F2fpUnpack, F2fpTf32, I2F, F2I,
+    DFma, HAdd2, HFma2, HMul2, HSet2, HSetP2, HMnMx2, VIAdd, VIAddMnMx, VIMnMx, VIMnMx3, I2I, I2ip, F2ip, F2fp, F2fpBytes, F2fpBytesHalves, F2fpUnpack, F2fpTf32, I2F, F2I,
     F2F, Frnd, Mufu, Popc, Flo, Brev, Fchk, Cs2r, S2r, S2ur, Vote, VoteU, Match, Redux, R2ur, Shfl,
-    UMov, UIAdd3, ULea, ULop3, UShf, UIMad, UIMadWide, UISetP, USel, UPrmt, UFlo, UBrev, UPopc, USgxt,
+    UMov, UIAdd3, ULea, ULop3, UShf, UIMad, UIMadWide, UISetP, USel, UPrmt, UFlo, UBrev, UPopc, USgxt, UBmsk,
     UPlop3, Ldc, Uldc, Ldg, Stg, Ld, St, Lds, Sts, Ldl, Stl, Atomg, AtomgFloat, Red, RedFloat, Atom, AtomFloat,
     AtomgCas, AtomCas, Atoms, AtomsCount, AtomsCas, AtomCount, Arrives, SyncArrive, SyncCheck, SyncExchange, SyncForget, Signal, SignalRed, Bulk, BulkRed, BulkPrefetch, BulkCommit, TensorMapForget, Elect, ClusterArrive, ClusterWait, AcqBulk, Ldgsts, LdgDepBar, DepBar, Ldsm, Movm, Stsm, Hmma, HmmaSparse, Imma, ImmaSparse, Bmma, Dmma, Qspc,
-    Membar, Errbar, Cctl, CctlLocal, PmTrig, CgaErrbar, Nanosleep, Yield, Nop, Bra, BraU, Brx, Call, CallReg, CallAbs, Ret, Exit, Bssy,
+    Membar, Errbar, Cctl, CctlLocal, PmTrig, CgaErrbar, Nanosleep, Yield, Nop, Bra, BraU, Brx, BrxU, Call, CallReg, CallAbs, Ret, Exit, Bssy,
     Bsync, Break, BmovToReg, BmovFromReg, BmovImm, BmovBar, WarpSyncReg, WarpSyncImm, WarpSyncAll,
     EndCollective, Bar, B2r, Bpt, Kill, P2r, R2p, Lepc;
     &[
@@ -105,8 +110,14 @@ rows! {
     row("S2R", Kind::S2r, Whole(0x919), Integer, &[], &[Dst, Special]),
     row("CS2R", Kind::Cs2r, Whole(0x805), Integer, &[NARROW_READ], &[Dst, Special]),
     row("S2UR", Kind::S2ur, Whole(0x9c3), Integer, &[], &[UDst, Special]),
-    row("P2R", Kind::P2r, Alu(0x003, TWO), Integer, &[], &[Dst, A(Mods::None), B32(Mods::None)]),
-    row("R2P", Kind::R2p, Alu(0x004, TWO), Integer, &[], &[A(Mods::None), B32(Mods::None)]),
+    of_byte(&[], row("P2R", Kind::P2r, Alu(0x003, TWO), Integer, &[], &[Dst, A(Mods::None), B32(Mods::None)])),
+    of_byte(&[76], row("P2R.B1", Kind::P2r, Alu(0x003, TWO), Integer, &[], &[Dst, A(Mods::None), B32(Mods::None)])),
+    of_byte(&[77], row("P2R.B2", Kind::P2r, Alu(0x003, TWO), Integer, &[], &[Dst, A(Mods::None), B32(Mods::None)])),
+    of_byte(&[76, 77], row("P2R.B3", Kind::P2r, Alu(0x003, TWO), Integer, &[], &[Dst, A(Mods::None), B32(Mods::None)])),
+    of_byte(&[], row("R2P", Kind::R2p, Alu(0x004, TWO), Integer, &[], &[A(Mods::None), B32(Mods::None)])),
+    of_byte(&[76], row("R2P.B1", Kind::R2p, Alu(0x004, TWO), Integer, &[], &[A(Mods::None), B32(Mods::None)])),
+    of_byte(&[77], row("R2P.B2", Kind::R2p, Alu(0x004, TWO), Integer, &[], &[A(Mods::None), B32(Mods::None)])),
+    of_byte(&[76, 77], row("R2P.B3", Kind::R2p, Alu(0x004, TWO), Integer, &[], &[A(Mods::None), B32(Mods::None)])),
     // Single precision.
     row("FADD", Kind::FAdd, Alu(0x021, TWO_HIGH), Single, &[FTZ, ROUND, SAT], &[Dst, A(Mods::Float), B32(Mods::Float)]),
     row("FMUL", Kind::FMul, Alu(0x020, TWO), Single, &[SCALE_RESULT, FMZ, FTZ, ROUND, SAT], &[Dst, A(Mods::Float), B32(Mods::Float)]),
@@ -124,6 +135,7 @@ rows! {
     row("IMAD.HI", Kind::IMadHi, Alu(0x027, WIDE_THREE), Integer, &[UNSIGNED, CARRY], &[Dst, P0, A(Mods::None), B(Mods::None), C(Mods::Neg), P(87, 90, If(74))]),
     row("IDP", Kind::Idp, Alu(0x026, f(&[1, 5, 6])), Integer, &[DP], &[Dst, A(Mods::None), B(Mods::None), C(Mods::Neg)]),
     row("LEA", Kind::Lea, Alu(0x011, f(&[1, 4, 5, 6])), Integer, &[HIGH, CARRY, LEA_SIGN], &[Dst, P0, A(Mods::Neg), B(Mods::Neg), C(Mods::None), Number(SHIFT), P(87, 90, If(74))]),
+    row("LEA.HI", Kind::Lea, Alu(0x011, f(&[2])), Integer, &[CARRY], &[Dst, P0, A(Mods::Neg), B(Mods::None), C(Mods::None), Number(SHIFT), P(87, 90, If(74)), ones(80, 80)]),
     row("LOP3.LUT", Kind::Lop3, Alu(0x012, TWO), Integer, &[PAND], &[P0, Dst, A(Mods::None), B(Mods::None), C(Mods::None), Number(LUT), COND]),
     row("IABS", Kind::IAbs, Alu(0x013, TWO), Integer, &[], &[Dst, B32(Mods::None)]),
     row("VABSDIFF", Kind::VAbsDiff, Alu(0x014, THREE), Integer, &[UNSIGNED], &[Dst, P0, A(Mods::None), B(Mods::None), C(Mods::None)]),
@@ -141,6 +153,7 @@ rows! {
     only(Sm90, row("VIADD", Kind::VIAdd, Alu(0x036, TWO), Integer, &[ADD_PAIR], &[Dst, A(Mods::None), B32(Mods::Neg)])),
     only(Sm90, row("VIADDMNMX", Kind::VIAddMnMx, Alu(0x046, THREE), Integer, &[PAIR_TYPE, RELU_76], &[Dst, A(Mods::None), B(Mods::Neg), C(Mods::None), COND, Hint(Field::new(86, 81))])),
     only(Sm90, row("VIMNMX", Kind::VIMnMx, Alu(0x048, TWO), Integer, &[PAIR_TYPE, RELU_76], &[Dst, A(Mods::None), B32(Mods::None), COND, ones(86, 81)])),
+    only(Sm90, row("VIMNMX3", Kind::VIMnMx3, Alu(0x00f, TWO), Integer, &[PAIR_TYPE, RELU_76], &[Dst, A(Mods::None), B32(Mods::None), Reg(64), COND])),
     // Double precision.
     row("DADD", Kind::DAdd, Alu(0x029, TWO_HIGH), Double, &[ROUND], &[Dst, A(Mods::Float), B64(Mods::Float)]),
     row("DMUL", Kind::DMul, Alu(0x028, TWO), Double, &[ROUND], &[Dst, A(Mods::Float), B32(Mods::Float)]),
@@ -212,6 +225,7 @@ rows! {
     row("USEL", Kind::USel, Uniform(0x087, UNI), Integer, &[], &[UDst, A(Mods::None), B32(Mods::None), UP(87, 90, Always)]),
     row("UISETP", Kind::UISetP, Uniform(0x08c, UNI), Integer, &[COMPARE3, UNSIGNED, COMBINE, EXTENDED_72], &[UPDst(81, Always), UPDst(84, Always), A(Mods::None), B32(Mods::None), UP(87, 90, Always), UP(68, 71, If(72))]),
     row("USGXT", Kind::USgxt, Uniform(0x09a, UNI), Integer, &[WRAP, UNSIGNED], &[UDst, A(Mods::None), B32(Mods::None)]),
+    row("UBMSK", Kind::UBmsk, Uniform(0x09b, UNI), Integer, &[WRAP], &[UDst, A(Mods::None), B32(Mods::None)]),
     row("UFLO", Kind::UFlo, Uniform(0x0bd, REGS), Integer, &[UNSIGNED, SIGN_SHIFT], &[UDst, UP0, B32(Mods::Not)]),
     row("UBREV", Kind::UBrev, Uniform(0x0be, REGS), Integer, &[], &[UDst, B32(Mods::None)]),
     row("UPOPC", Kind::UPopc, Uniform(0x0bf, REGS), Integer, &[], &[UDst, B32(Mods::Not)]),
@@ -219,6 +233,7 @@ rows! {
     // Constants.
     row("LDC", Kind::Ldc, Whole(0xb82), Integer, &[LOAD_CONSTANT_MODE, CONSTANT_ACCESS], &[Dst, Constant]),
     row("ULDC", Kind::Uldc, Whole(0xab9), Integer, &[CONSTANT_ACCESS], &[UDst, Constant]),
+    row("ULDC", Kind::Uldc, Whole(0xabb), Integer, &[CONSTANT_ACCESS], &[UDst, Constant, ones(91, 91)]),
     // Global memory.
     row("LDG", Kind::Ldg, Whole(0x981), Integer, LOAD, &[PDst(81, NotTrue), Dst, GLOBAL_UR32, PInverted(64, 67, false), UniformAddress]),
     row("LDG", Kind::Ldg, Whole(0x381), Integer, LOAD, &[PDst(81, NotTrue), Dst, PLAIN, PInverted(64, 67, false)]),
@@ -249,8 +264,9 @@ rows! {
     row("CCTLL.PF1", Kind::CctlLocal, Whole(0x990), Integer, &[], &[Window { ur: None, scaled: false }]),
     row("PMTRIG", Kind::PmTrig, Whole(0x801), Integer, &[], &[Number(TRIGGERS), WHEN]),
     row("QSPC", Kind::Qspc, Whole(0x3aa), Integer, &[WIDE_ADDRESS, SPACE], &[P0_SHOWN, Dst, PLAIN]),
-    only(Sm90, row("QSPC", Kind::Qspc, Whole(0x9aa), Integer, &[WIDE_ADDRESS, SPACE], &[P0_SHOWN, Dst, GLOBAL_UR32, UniformAddress])),
-    row("LDGSTS.E", Kind::Ldgsts, Whole(0xfae), Integer, &[BYPASS, EVICTION, COPY_PREFETCH, COPY_SIZE, ZERO_FILL, COPY_ORDER], &[CopyTarget, CopySource, WHEN, ones(70, 70), ones(91, 91)]),
+    row("QSPC", Kind::Qspc, Whole(0x9aa), Integer, &[WIDE_ADDRESS, SPACE], &[P0_SHOWN, Dst, GLOBAL_UR32, UniformAddress]),
+    row("LDGSTS.E", Kind::Ldgsts, Whole(0xfae), Integer, &[BYPASS, EVICTION, COPY_PREFETCH, COPY_SIZE, ZERO_FILL, COPY_ORDER], &[CopyTarget { ur: None }, CopySource { ur: Some(64) }, WHEN, ones(70, 70), ones(91, 91)]),
+    row("LDGSTS.E", Kind::Ldgsts, Whole(0xdae), Integer, &[BYPASS, EVICTION, COPY_PREFETCH, COPY_SIZE, ZERO_FILL, COPY_ORDER], &[CopyTarget { ur: Some(64) }, CopySource { ur: None }, WHEN, ones(70, 70), ones(91, 91)]),
     row("LDGDEPBAR", Kind::LdgDepBar, Whole(0x9af), Integer, &[], &[]),
     row("DEPBAR.LE", Kind::DepBar, Whole(0x91a), Integer, &[], &[Number(Field::new(46, 44)), Number(Field::new(43, 38)), Hint(Field::new(37, 32)), ones(47, 47)]),
     // Shared and local memory.
@@ -259,6 +275,7 @@ rows! {
     row("STS", Kind::Sts, Whole(0x988), Integer, &[ACCESS], &[Window { ur: Some(64), scaled: true }, Reg(32), ones(91, 91)]),
     row("LDL", Kind::Ldl, Whole(0x983), Integer, &[EVICTION, ACCESS], &[Dst, Window { ur: Some(32), scaled: false }]),
     row("STL", Kind::Stl, Whole(0x387), Integer, &[EVICTION, ACCESS], &[Window { ur: None, scaled: false }, Reg(32)]),
+    row("STL", Kind::Stl, Whole(0x987), Integer, &[EVICTION, ACCESS], &[Window { ur: Some(64), scaled: false }, Reg(32), ones(91, 91)]),
     only(Sm87, row("ATOMS", Kind::Atoms, Whole(0x38c), Integer, &[ATOM_OP, ATOMS_TYPE_87], &[Dst, SHARED, Reg(32)])),
     only(Sm90, row("ATOMS", Kind::Atoms, Whole(0x38c), Integer, &[ATOM_OP, ATOMS_TYPE_90], &[Dst, SHARED, Reg(32)])),
     only(Sm87, row("ATOMS", Kind::Atoms, Whole(0x98c), Integer, &[ATOM_OP, ATOMS_TYPE_87], &[Dst, Window { ur: Some(64), scaled: true }, Reg(32), ones(91, 91)])),
@@ -301,6 +318,7 @@ rows! {
     row("BRA", Kind::Bra, Whole(0x947), Integer, &[BRANCH_STACK, DIVERGENCE], &[WHEN, DivergenceMask, Target]),
     row("BRA.U", Kind::BraU, Whole(0x547), Integer, &[BRANCH_STACK], &[UP(24, 27, Always), WHEN, Target, Fixed(Field::new(33, 32), 1), ones(91, 91)]),
     row("BRX", Kind::Brx, Whole(0x949), Integer, &[BRANCH_STACK], &[WHEN, RegTarget]),
+    row("BRXU", Kind::BrxU, Whole(0x958), Integer, &[BRANCH_STACK], &[WHEN, UniformTarget, ones(91, 91)]),
     row("CALL.REL", Kind::Call, Whole(0x944), Integer, &[NO_INCREMENT], &[WHEN, Target]),
     row("CALL.REL", Kind::CallReg, Whole(0x344), Integer, &[NO_INCREMENT], &[WHEN, RegTarget]),
     row("CALL.ABS", Kind::CallAbs, Whole(0x343), Integer, &[NO_INCREMENT], &[WHEN, AbsoluteTarget]),
