@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use crate::addr::{GpuRange, GpuVa};
-use crate::cubin::{Content, Cubin, SectionId};
+use crate::cubin::{Content, Cubin, SectionId, Target};
 use crate::device::Device;
 use crate::driver::{Info, Memory};
 use crate::error::{Error, Result};
@@ -25,6 +25,19 @@ const INSTRUCTION_BYTES: usize = 16;
 /// It stands in front of every kernel's first instruction, so that a launch can begin with it. GPUs
 /// that do not know it never get there.
 const WAIT: [u8; INSTRUCTION_BYTES] = 0x000f_d800_0000_0000_0000_0000_0000_782e_u128.to_le_bytes();
+
+/// `BPT.TRAP`, several times, for the hardware may report a place further on: what lies where code
+/// expects a function of CUDA's runtime. The report of the fault names the function.
+const TRAPS: [u8; 4 * INSTRUCTION_BYTES] = {
+    let trap = 0x000f_ea00_0030_0000_0000_0004_0000_795c_u128.to_le_bytes();
+    let mut traps = [0; 4 * INSTRUCTION_BYTES];
+    let mut at = 0;
+    while at < traps.len() {
+        traps[at] = trap[at % INSTRUCTION_BYTES];
+        at += 1;
+    }
+    traps
+};
 
 /// What a recursive kernel gets on top of the stack that its compiler could count. The CUDA
 /// driver's default is the same.
@@ -184,17 +197,16 @@ impl Module {
                 cubin.sm
             )));
         }
-        let places = place(&cubin);
-        let bytes = places.last().map_or(0, |last| last.1) + FETCH_AHEAD;
+        let places = Places::of(&cubin);
         // Written by the CPU in place: through a window into device memory where it has to be.
         let unified = info.unified_memory;
         let memory = if unified { Memory::Device } else { Memory::Command };
-        let block = heap.alloc(bytes, memory)?;
+        let block = heap.alloc(places.bytes, memory)?;
         let at = |id: SectionId| {
-            let (start, end) = places[id.0];
+            let (start, end) = places.sections[id.0];
             block.range().slice(start, end - start).expect("the block holds all sections")
         };
-        block.fill(&image(&cubin, &places, bytes, &at));
+        block.fill(&image(&cubin, &places, block.range().start()));
         heap.modules().fetch_add(1, Ordering::Release);
 
         let fields = Fields::of_class(info.compute_class);
@@ -206,6 +218,10 @@ impl Module {
         let mut names = heap.names();
         for kernel in &kernels {
             names.add_kernel(kernel.inner.code, kernel.name());
+        }
+        for (index, function) in cubin.absent.iter().enumerate() {
+            let traps = block.range().slice(places.trap(index), TRAPS.len() as u64);
+            names.add_absent(traps.expect("the block holds all traps"), function);
         }
         drop(names);
         let variables = cubin
@@ -244,38 +260,69 @@ impl Module {
     }
 }
 
-/// Start and end of each section in the module's block.
-fn place(cubin: &Cubin<'_>) -> Vec<(u64, u64)> {
-    let mut end = 0u64;
-    let place = |section: &crate::cubin::Section<'_>| {
-        let start = (end + WAIT.len() as u64).next_multiple_of(section.align.max(SECTION_ALIGN));
-        end = start + section.size();
-        (start, end)
-    };
-    cubin.sections.iter().map(place).collect()
+/// Where everything lies in a module's block, counted from its start.
+struct Places {
+    /// Start and end of each section.
+    sections: Vec<(u64, u64)>,
+    /// The traps of the functions that are not there.
+    traps: u64,
+    bytes: u64,
+}
+
+impl Places {
+    /// Code lies together, the traps behind it, and behind them nothing that the instruction fetcher
+    /// could take for more of it.
+    fn of(cubin: &Cubin<'_>) -> Places {
+        let mut sections = vec![(0, 0); cubin.sections.len()];
+        let mut end = 0u64;
+        let mut place = |code: bool, mut end: u64| {
+            for (section, place) in cubin.sections.iter().zip(&mut sections) {
+                if section.code == code {
+                    let room = if code { WAIT.len() as u64 } else { 0 };
+                    let align = section.align.max(SECTION_ALIGN);
+                    let start = (end + room).next_multiple_of(align);
+                    end = start + section.size();
+                    *place = (start, end);
+                }
+            }
+            end
+        };
+        end = place(true, end);
+        let traps = end.next_multiple_of(SECTION_ALIGN);
+        end = traps + (cubin.absent.len() * TRAPS.len()) as u64;
+        end = end.next_multiple_of(FETCH_AHEAD) + FETCH_AHEAD;
+        Places { traps, bytes: place(false, end), sections }
+    }
+
+    /// Where the trap of a function that is not there lies.
+    fn trap(&self, absent: usize) -> u64 {
+        self.traps + (absent * TRAPS.len()) as u64
+    }
 }
 
 /// What the block holds before the first launch, addresses filled in.
-fn image(
-    cubin: &Cubin<'_>,
-    places: &[(u64, u64)],
-    bytes: u64,
-    at: &dyn Fn(SectionId) -> GpuRange,
-) -> Vec<u8> {
-    let mut image = vec![0u8; bytes as usize];
-    for (section, (start, end)) in cubin.sections.iter().zip(places) {
+fn image(cubin: &Cubin<'_>, places: &Places, base: GpuVa) -> Vec<u8> {
+    let mut image = vec![0u8; places.bytes as usize];
+    for (section, (start, end)) in cubin.sections.iter().zip(&places.sections) {
         if let Content::Bytes(bytes) = section.content {
             image[*start as usize..*end as usize].copy_from_slice(bytes);
         }
     }
     for kernel in &cubin.kernels {
-        let code = places[kernel.code.0].0 as usize;
+        let code = places.sections[kernel.code.0].0 as usize;
         image[code - WAIT.len()..code].copy_from_slice(&WAIT);
     }
+    for absent in 0..cubin.absent.len() {
+        image[places.trap(absent) as usize..][..TRAPS.len()].copy_from_slice(&TRAPS);
+    }
     for relocation in &cubin.relocations {
-        let target = at(relocation.target).start().get().wrapping_add(relocation.addend);
-        let place = (places[relocation.section.0].0 + relocation.offset) as usize;
-        image[place..place + 8].copy_from_slice(&target.to_le_bytes());
+        let target = match relocation.target {
+            Target::Section(id) => places.sections[id.0].0,
+            Target::Absent(index) => places.trap(index),
+        };
+        let target = base.get().wrapping_add(target).wrapping_add(relocation.addend);
+        let place = (places.sections[relocation.section.0].0 + relocation.offset) as usize;
+        relocation.patch.apply(&mut image[place..], target);
     }
     image
 }

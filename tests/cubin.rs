@@ -5,7 +5,7 @@ use std::fmt::Write;
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
-use doorbell::cubin::{Content, Cubin, Generation, Kernel, Stack};
+use doorbell::cubin::{Content, Cubin, Generation, Kernel, Patch, Stack, Target};
 use goblin::elf::Elf;
 
 mod cubins;
@@ -59,9 +59,17 @@ fn describe(cubin: &Cubin<'_>) -> String {
         writeln!(text, "variable {}: {place}+{at:#x}, {size} bytes", variable.name).unwrap();
     }
     for relocation in &cubin.relocations {
-        let (from, to) = (section(relocation.section), section(relocation.target));
-        let (at, addend) = (relocation.offset, relocation.addend);
-        writeln!(text, "address {from}+{at:#x}: {to}+{addend:#x}").unwrap();
+        let to = match relocation.target {
+            Target::Section(id) => section(id),
+            Target::Absent(index) => cubin.absent[index],
+        };
+        let (from, at, addend) =
+            (section(relocation.section), relocation.offset, relocation.addend);
+        let how = match relocation.patch {
+            Patch::Word => String::new(),
+            patch => format!(" as {patch:?}"),
+        };
+        writeln!(text, "address {from}+{at:#x}: {to}+{addend:#x}{how}").unwrap();
     }
     for kernel in &cubin.kernels {
         writeln!(text, "kernel {}: {}", kernel.name, section(kernel.code)).unwrap();
@@ -240,7 +248,12 @@ fn relocations_lead_to_the_variables() {
         let written: BTreeMap<u64, u64> = cubin
             .relocations
             .iter()
-            .map(|r| (address(r.section) + r.offset, address(r.target).wrapping_add(r.addend)))
+            .map(|r| match r.target {
+                Target::Section(id) => {
+                    (address(r.section) + r.offset, address(id).wrapping_add(r.addend))
+                }
+                Target::Absent(index) => panic!("{sm}: {} is not there", cubin.absent[index]),
+            })
             .collect();
         let place = |name: &str| {
             let variable = cubin.variable(name).unwrap();

@@ -6,7 +6,7 @@ use std::cell::Cell;
 use std::ops::Range;
 use std::sync::OnceLock;
 
-use doorbell::cubin::{Content, Cubin, Parameter, Section};
+use doorbell::cubin::{Content, Cubin, Parameter, Section, Target};
 use doorbell::{Arg, Commands, Device, Launch, Module, Select};
 use proptest::prelude::*;
 
@@ -76,8 +76,12 @@ fn survive(bytes: &[u8]) -> bool {
     assert!(loaded <= bytes.len());
     for relocation in &cubin.relocations {
         let section = cubin.section(relocation.section);
-        assert!(relocation.offset.checked_add(8).unwrap() <= section.size());
-        assert!(relocation.target.0 < cubin.sections.len());
+        let bytes = relocation.patch.bytes() as u64;
+        assert!(relocation.offset.checked_add(bytes).unwrap() <= section.size());
+        match relocation.target {
+            Target::Section(id) => assert!(id.0 < cubin.sections.len()),
+            Target::Absent(index) => assert!(index < cubin.absent.len()),
+        }
     }
     for variable in &cubin.variables {
         let section = cubin.section(variable.section);

@@ -28,7 +28,7 @@ pub enum Error {
         /// The ELF type, 1 for a relocatable file.
         elf_type: u16,
     },
-    /// A relocation of a kind that linked and optimised code does without.
+    /// A relocation of a kind that linked code does without.
     #[error(
         "section `{section}` of the cubin needs relocation {kind} ({name}), which doorbell does not apply: compile without -G, -dc and -rdc=true"
     )]
@@ -42,12 +42,7 @@ pub enum Error {
     },
     /// A function or variable that the cubin uses and does not have.
     #[error(
-        "the cubin uses `{symbol}` and does not define it: {}",
-        if matches!(symbol.as_str(), "vprintf" | "malloc" | "free" | "__assertfail") {
-            "printf, malloc and assert in kernels need the CUDA runtime, so compile without them"
-        } else {
-            "link it with what defines the symbol"
-        }
+        "the cubin uses `{symbol}` and does not define it: link it with what defines the symbol"
     )]
     Undefined {
         /// The missing name.

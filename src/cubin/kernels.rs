@@ -1,15 +1,15 @@
 //! Kernels, put together from symbols, sections and attributes.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
 use goblin::elf::sym::STT_FUNC;
 
-use super::calls;
+use super::calls::{self, Apart};
 use super::error::{Error, damaged};
 use super::image::{Image, Symbol};
 use super::info::{self, Attribute, Attributes};
 use super::layout::{Layout, Role};
-use super::{Content, Kernel, Parameter, Parameters, SectionId, Stack};
+use super::{Content, Kernel, Parameter, Parameters, Relocation, SectionId, Stack};
 
 /// Set in `st_other` of a function that can be launched.
 const STO_CUDA_ENTRY: u8 = 0x10;
@@ -44,12 +44,24 @@ struct Attached {
 pub(super) fn kernels<'a>(
     image: &Image<'a>,
     layout: &Layout<'a>,
+    relocations: &[Relocation],
 ) -> Result<Vec<Kernel<'a>>, Error> {
     let facts = facts(image)?;
+    let entries = image.symbols.iter().filter(|symbol| is_kernel(symbol));
+    let kernel_code: HashSet<usize> = entries.map(|symbol| symbol.section).collect();
     let mut attached = attached(image, layout)?;
+    let functions: Vec<(SectionId, &[usize])> = attached
+        .iter()
+        .filter(|(index, _)| !kernel_code.contains(index))
+        .filter_map(|(index, attached)| match layout.role(*index) {
+            Role::Code(id) => Some((id, attached.functions.as_slice())),
+            _ => None,
+        })
+        .collect();
+    let apart = Apart::of(image.sm, layout, relocations, &functions)?;
     let mut kernels = Vec::new();
     for (symbol, facts) in image.symbols.iter().zip(&facts) {
-        if symbol.kind != STT_FUNC || symbol.other & STO_CUDA_ENTRY == 0 {
+        if !is_kernel(symbol) {
             continue;
         }
         let Role::Code(code) = layout.role(symbol.section) else {
@@ -58,9 +70,14 @@ pub(super) fn kernels<'a>(
         let attached = attached
             .remove(&symbol.section)
             .ok_or_else(|| damaged(format!("kernel `{}` shares its code", symbol.name)))?;
-        kernels.push(Builder { image, layout, symbol, code, facts, attached }.build()?);
+        kernels
+            .push(Builder { image, layout, apart: &apart, symbol, code, facts, attached }.build()?);
     }
     Ok(kernels)
+}
+
+fn is_kernel(symbol: &Symbol<'_>) -> bool {
+    symbol.kind == STT_FUNC && symbol.other & STO_CUDA_ENTRY != 0
 }
 
 fn facts(image: &Image<'_>) -> Result<Vec<Facts>, Error> {
@@ -131,6 +148,7 @@ fn attached(image: &Image<'_>, layout: &Layout<'_>) -> Result<HashMap<usize, Att
 struct Builder<'i, 'a> {
     image: &'i Image<'a>,
     layout: &'i Layout<'a>,
+    apart: &'i Apart,
     symbol: &'i Symbol<'a>,
     code: SectionId,
     facts: &'i Facts,
@@ -239,7 +257,8 @@ impl<'a> Builder<'_, 'a> {
         let functions = &self.attached.functions;
         Ok(Stack {
             bytes: self.facts.min_stack.max(self.facts.frame),
-            recursive: calls::recurses(self.symbol.name, self.image.sm, code, functions)?,
+            recursive: calls::recurses(self.symbol.name, self.image.sm, code, functions)?
+                || self.apart.recurses(self.code),
         })
     }
 

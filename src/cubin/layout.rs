@@ -1,12 +1,11 @@
 //! Which sections must lie in GPU memory, what is named in them, and what points to what.
 
-use goblin::elf::reloc::RelocSection;
-use goblin::elf::section_header::{SHF_ALLOC, SHF_WRITE, SHT_NOBITS, SHT_REL, SHT_RELA};
+use goblin::elf::section_header::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS};
 use goblin::elf::sym::STT_OBJECT;
 
 use super::error::{Error, damaged};
-use super::image::{self, Image, Symbol};
-use super::{Content, Relocation, Section, SectionId, Variable};
+use super::image::{self, Image};
+use super::{Content, Section, SectionId, Variable};
 
 /// The constant banks that hardware addresses with 16 bits.
 const BANK_SIZE: u64 = 0x1_0000;
@@ -15,10 +14,6 @@ const BANK_SIZE: u64 = 0x1_0000;
 /// memory that hardware reserves, copies of everything for finalising the code on another
 /// Blackwell, debug information.
 const NOT_LOADED: [&str; 4] = [".nv.shared.reserved.", ".nv.merc.", ".nv.capmerc", ".nv_debug."];
-
-const R_CUDA_64: u32 = 2;
-/// Like the other one: global memory has the same generic address.
-const R_CUDA_G64: u32 = 4;
 
 /// Sections of a file, sorted by what becomes of them.
 pub(super) struct Layout<'a> {
@@ -123,6 +118,7 @@ impl<'a> Layout<'a> {
                 _ => Content::Bytes(section.data),
             },
             align: section.align,
+            code: section.flags & u64::from(SHF_EXECINSTR) != 0,
             writable: section.flags & u64::from(SHF_WRITE) != 0,
         });
         SectionId(self.sections.len() - 1)
@@ -150,62 +146,7 @@ impl<'a> Layout<'a> {
         Ok(variables)
     }
 
-    pub fn relocations(&self, image: &Image<'a>) -> Result<Vec<Relocation>, Error> {
-        let mut relocations = Vec::new();
-        for table in &image.sections {
-            if !matches!(table.kind, SHT_REL | SHT_RELA) || table.data.is_empty() {
-                continue;
-            }
-            // Debug information has relocations too; who does not load it need not apply them.
-            let Some(section) = self.role(table.info as usize).id() else { continue };
-            let with_addend = table.kind == SHT_RELA;
-            let entries =
-                RelocSection::parse(table.data, 0, table.data.len(), with_addend, image::CONTEXT)
-                    .map_err(|_| damaged(format!("`{}` is cut short", table.name)))?;
-            for entry in entries.iter() {
-                let kind = entry.r_type;
-                if !matches!(kind, R_CUDA_64 | R_CUDA_G64) {
-                    let section = self.sections[section.0].name.into();
-                    return Err(Error::Relocation { section, kind, name: kind_name(kind) });
-                }
-                let symbol = u32::try_from(entry.r_sym).map_err(|_| damaged("no such symbol"))?;
-                let symbol = image.symbol(symbol)?;
-                let in_place = self.word(section, entry.r_offset)?;
-                let addend = entry.r_addend.map_or(in_place, |addend| addend as u64);
-                relocations.push(Relocation {
-                    section,
-                    offset: entry.r_offset,
-                    target: self.target(symbol)?,
-                    addend: symbol.value.wrapping_add(addend),
-                });
-            }
-        }
-        Ok(relocations)
-    }
-
-    fn target(&self, symbol: &Symbol<'a>) -> Result<SectionId, Error> {
-        if symbol.section == 0 {
-            return Err(Error::Undefined { symbol: symbol.name.into() });
-        }
-        let target = self.role(symbol.section).id().ok_or_else(|| {
-            damaged(format!("an address of `{}` is asked for, which has none", symbol.name))
-        })?;
-        self.check_inside(target, symbol.value, 0)?;
-        Ok(target)
-    }
-
-    /// The word that a relocation replaces.
-    fn word(&self, section: SectionId, offset: u64) -> Result<u64, Error> {
-        self.check_inside(section, offset, 8)?;
-        let mut word = [0; 8];
-        if let Content::Bytes(bytes) = self.sections[section.0].content {
-            let offset = offset as usize;
-            word.copy_from_slice(&bytes[offset..offset + 8]);
-        }
-        Ok(u64::from_le_bytes(word))
-    }
-
-    fn check_inside(&self, section: SectionId, offset: u64, size: u64) -> Result<(), Error> {
+    pub fn check_inside(&self, section: SectionId, offset: u64, size: u64) -> Result<(), Error> {
         let section = &self.sections[section.0];
         match offset.checked_add(size) {
             Some(end) if end <= section.size() => Ok(()),
@@ -216,29 +157,10 @@ impl<'a> Layout<'a> {
 
 impl Role {
     /// Where the section is loaded, if it is.
-    fn id(self) -> Option<SectionId> {
+    pub fn id(self) -> Option<SectionId> {
         match self {
             Role::Code(id) | Role::Literals(id, _) | Role::Module(id) => Some(id),
             Role::None | Role::Bank0(_) | Role::Shared(_) => None,
         }
-    }
-}
-
-/// The vendor's names, as far as relocatable files were seen to use them.
-fn kind_name(kind: u32) -> &'static str {
-    match kind {
-        55 => "R_CUDA_ABS32_32",
-        56 => "R_CUDA_ABS32_LO_32",
-        57 => "R_CUDA_ABS32_HI_32",
-        58 => "R_CUDA_ABS47_34",
-        59 => "R_CUDA_ABS16_32",
-        66 => "R_CUDA_CONST_FIELD21_38",
-        73 => "R_CUDA_UNUSED_CLEAR64",
-        74 => "R_CUDA_ABS24_40",
-        75 => "R_CUDA_ABS55_16_34",
-        112 => "R_CUDA_UNIFIED32_LO_32",
-        113 => "R_CUDA_UNIFIED32_HI_32",
-        114 => "R_CUDA_ABS56_16_34",
-        _ => "of an unknown kind",
     }
 }

@@ -12,10 +12,12 @@ mod image;
 mod info;
 mod kernels;
 mod layout;
+mod relocation;
 
 use std::fmt;
 
 pub use error::Error;
+pub use relocation::{Patch, Relocation, Target};
 
 /// A parsed cubin.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +40,9 @@ pub struct Cubin<'a> {
     pub variables: Vec<Variable<'a>>,
     /// Addresses to be written into sections once their places are known.
     pub relocations: Vec<Relocation>,
+    /// Functions that kernels may call and that CUDA's runtime would provide: `vprintf`, `malloc`,
+    /// `free`, `__assertfail`. Who loads the cubin decides what happens there.
+    pub absent: Vec<&'a str>,
 }
 
 /// The toolkit generation that wrote a cubin.
@@ -63,6 +68,8 @@ pub struct Section<'a> {
     pub content: Content<'a>,
     /// A power of two: addresses of the section are multiples of it.
     pub align: u64,
+    /// Whether it holds instructions.
+    pub code: bool,
     /// Whether kernels may write it.
     pub writable: bool,
 }
@@ -156,32 +163,20 @@ pub struct Variable<'a> {
     pub size: u64,
 }
 
-/// An address to be written: the 64-bit word at `offset` of `section` becomes the address of
-/// `target` plus `addend`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Relocation {
-    /// The section to write to.
-    pub section: SectionId,
-    /// Where in it; the word lies inside, and need not be aligned.
-    pub offset: u64,
-    /// The section that the word points to.
-    pub target: SectionId,
-    /// What to add to its address, with wrap-around.
-    pub addend: u64,
-}
-
 impl<'a> Cubin<'a> {
     /// Reads a cubin.
     pub fn parse(bytes: &'a [u8]) -> Result<Cubin<'a>, Error> {
         let image = image::Image::parse(bytes)?;
         let layout = layout::Layout::of(&image)?;
-        let kernels = kernels::kernels(&image, &layout)?;
+        let (relocations, absent) = relocation::relocations(&image, &layout)?;
+        let kernels = kernels::kernels(&image, &layout, &relocations)?;
         Ok(Cubin {
             sm: image.sm,
             generation: image.generation,
             kernels,
             variables: layout.variables(&image)?,
-            relocations: layout.relocations(&image)?,
+            relocations,
+            absent,
             constants: layout.constants,
             addresses: layout.addresses,
             sections: layout.sections,

@@ -201,6 +201,13 @@ impl Heap {
             fault.offset = Some(offset);
             return fault;
         }
+        if let Some(function) = fault.pc.and_then(|pc| names.absent_at(pc)) {
+            fault.pc = None;
+            fault.detail = Some(match function {
+                "__assertfail" => "by an assertion of the kernel's that failed".to_owned(),
+                _ => format!("by a call of `{function}`, which only CUDA's runtime has"),
+            });
+        }
         // A fault ends all queues of a group, and any of them may have run the kernel.
         for dead in seen.iter().filter(|seen| seen.is_dead()) {
             for kernel in names.of(dead.queue.launched()) {

@@ -9,6 +9,8 @@ use crate::addr::{GpuRange, GpuVa};
 #[derive(Debug, Default)]
 pub(crate) struct Names {
     kernels: Vec<(GpuRange, String)>,
+    /// What lies where kernels call a function of CUDA's runtime.
+    absent: Vec<(GpuRange, String)>,
     recordings: HashMap<u64, Vec<GpuVa>>,
 }
 
@@ -29,7 +31,21 @@ impl Names {
     /// A kernel was loaded. What lay there before is gone.
     pub(crate) fn add_kernel(&mut self, code: GpuRange, name: &str) {
         self.kernels.retain(|(other, _)| !other.overlaps(code));
+        self.absent.retain(|(other, _)| !other.overlaps(code));
         self.kernels.push((code, name.to_owned()));
+    }
+
+    /// Code calls a function that is not there, and gets here. What lay here before is gone.
+    pub(crate) fn add_absent(&mut self, traps: GpuRange, function: &str) {
+        self.kernels.retain(|(other, _)| !other.overlaps(traps));
+        self.absent.retain(|(other, _)| !other.overlaps(traps));
+        self.absent.push((traps, function.to_owned()));
+    }
+
+    /// The function that is not there and was called.
+    pub(super) fn absent_at(&self, pc: GpuVa) -> Option<&str> {
+        let holds = |(traps, _): &&(GpuRange, String)| traps.start() <= pc && pc < traps.end();
+        Some(&self.absent.iter().find(holds)?.1)
     }
 
     /// A recording was laid out, with launches of these kernels.
