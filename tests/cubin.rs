@@ -117,7 +117,8 @@ fn both_generations_and_sms_are_told_apart() {
         let cubin = Cubin::parse(&bytes).unwrap();
         let sm = if name.contains("sm_87") { 87 } else { 90 };
         assert_eq!(cubin.sm, sm, "{name}");
-        let new = name.starts_with("cuda13/");
+        // What was linked was linked by CUDA 13.
+        let new = name.starts_with("cuda13/") || name.ends_with("/separate.cubin");
         let generation = if new { Generation::Cuda13 } else { Generation::Cuda12 };
         assert_eq!(cubin.generation, generation, "{name}");
     }
@@ -148,7 +149,8 @@ fn both_generations_say_the_same() {
 }
 
 /// Cubins newer than the last reading of the table.
-const NOT_ASKED: [&str; 1] = ["sm_90/mufu.cubin"];
+const NOT_ASKED: [&str; 3] =
+    ["sm_90/mufu.cubin", "sm_90/separate.cubin", "sm_90/uses_runtime.cubin"];
 
 /// The same figures as the CUDA driver's, read from a real GPU.
 #[test]
@@ -340,20 +342,34 @@ fn what_needs_a_linker_is_refused() {
     });
     assert!(relocation.contains("`.nv.constant4`"), "{relocation}");
     assert!(relocation.contains("56 (R_CUDA_ABS32_LO_32)"), "{relocation}");
-    for (name, cure) in [("counter", "link it with"), ("vprintf", "compile without them")] {
-        let undefined = refused("sm_90/constants.cubin", |elf, bytes| {
-            let counter =
-                |symbol: &goblin::elf::Sym| elf.strtab.get_at(symbol.st_name) == Some("counter");
-            let index = elf.syms.iter().position(|symbol| counter(&symbol)).unwrap();
-            let (_, symbols) = section(elf, ".symtab");
-            bytes[symbols + 24 * index + 6..symbols + 24 * index + 8].fill(0);
-            let (_, names) = section(elf, ".strtab");
-            let at = names + elf.syms.get(index).unwrap().st_name;
-            bytes[at..at + 7].copy_from_slice(name.as_bytes());
-        });
-        assert!(undefined.starts_with(&format!("the cubin uses `{name}`")), "{undefined}");
-        assert!(undefined.contains(cure), "{undefined}");
-    }
+    let undefined = refused("sm_90/constants.cubin", |elf, bytes| undefine(elf, bytes, "counter"));
+    assert_eq!(
+        undefined,
+        "the cubin uses `counter` and does not define it: link it with what defines the symbol"
+    );
+}
+
+/// Takes the definition of a variable away and gives it another name.
+fn undefine(elf: &Elf<'_>, bytes: &mut [u8], name: &str) {
+    let counter = |symbol: &goblin::elf::Sym| elf.strtab.get_at(symbol.st_name) == Some("counter");
+    let index = elf.syms.iter().position(|symbol| counter(&symbol)).unwrap();
+    let (_, symbols) = section(elf, ".symtab");
+    bytes[symbols + 24 * index + 6..symbols + 24 * index + 8].fill(0);
+    let (_, names) = section(elf, ".strtab");
+    let at = names + elf.syms.get(index).unwrap().st_name;
+    bytes[at..at + 7].copy_from_slice(name.as_bytes());
+}
+
+/// What CUDA's runtime would provide is not there, and whoever does not call it is none the worse.
+#[test]
+fn what_the_runtime_provides_is_named() {
+    let mut file = bytes("sm_90/constants.cubin");
+    undefine(&Elf::parse(&file.clone()).unwrap(), &mut file, "vprintf");
+    let cubin = Cubin::parse(&file).unwrap();
+    assert_eq!(cubin.absent, ["vprintf"]);
+    let to = cubin.relocations.iter().filter(|r| r.target == Target::Absent(0));
+    let words: Vec<_> = to.map(|r| (r.patch, Some(r.section) == cubin.addresses)).collect();
+    assert_eq!(words, [(Patch::Word, true)]);
 }
 
 #[test]

@@ -1,6 +1,6 @@
 //! Which sections must lie in GPU memory, what is named in them, and what points to what.
 
-use goblin::elf::section_header::{SHF_ALLOC, SHF_EXECINSTR, SHF_WRITE, SHT_NOBITS};
+use goblin::elf::section_header::{SHF_ALLOC, SHF_WRITE, SHT_NOBITS};
 use goblin::elf::sym::STT_OBJECT;
 
 use super::error::{Error, damaged};
@@ -9,6 +9,9 @@ use super::{Content, Section, SectionId, Variable};
 
 /// The constant banks that hardware addresses with 16 bits.
 const BANK_SIZE: u64 = 0x1_0000;
+
+/// How names of sections of code begin.
+const CODE: &str = ".text.";
 
 /// Sections that are marked as loaded and yet are not for a loader: bookkeeping of the shared
 /// memory that hardware reserves, copies of everything for finalising the code on another
@@ -95,7 +98,7 @@ impl<'a> Layout<'a> {
                 _ => unsupported("a constant bank other than 0, 2, 3 and 4"),
             };
         }
-        if name.starts_with(".text.") {
+        if name.starts_with(CODE) {
             return Ok(Role::Code(self.load(section)));
         }
         if name.starts_with(".nv.shared.") {
@@ -118,7 +121,7 @@ impl<'a> Layout<'a> {
                 _ => Content::Bytes(section.data),
             },
             align: section.align,
-            code: section.flags & u64::from(SHF_EXECINSTR) != 0,
+            code: section.name.starts_with(CODE),
             writable: section.flags & u64::from(SHF_WRITE) != 0,
         });
         SectionId(self.sections.len() - 1)

@@ -157,6 +157,9 @@ pub(super) fn relocations<'a>(
                 name: kind_name(kind),
             };
             let patch = Patch::of_kind(kind).ok_or_else(unknown)?;
+            if patch != Patch::Word && !layout.section(section).code {
+                return Err(unknown());
+            }
             let symbol = u32::try_from(entry.r_sym).map_err(|_| damaged("no such symbol"))?;
             let symbol = image.symbol(symbol)?;
             let in_place = in_place(layout, section, offset, patch)?;

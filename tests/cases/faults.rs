@@ -124,6 +124,34 @@ pub fn a_trap(device: &Device) -> Result<()> {
     faults("trap", |_| args![].to_vec(), expected, device)
 }
 
+/// What CUDA's runtime has and a cubin calls is not there; who does not get that far is none the worse.
+pub fn a_call_of_what_only_the_runtime_has(_: &Device) -> Result<()> {
+    for (name, said) in [
+        ("asserts", "by an assertion of the kernel's that failed"),
+        ("prints", "by a call of `vprintf`, which only CUDA's runtime has"),
+    ] {
+        let device = Device::open(doorbell::Select::Auto)?;
+        let kernel = module!(&device, "uses_runtime")?.kernel(name)?;
+        let words = device.alloc_in::<u32>(Memory::Host, 64)?;
+        let mut queue = device.compute_queue()?;
+        // SAFETY: the kernel writes 64 words.
+        unsafe { queue.exec(&kernel, &Launch::new(1, 64), &args![&words, 64u32])? };
+        queue.submit()?.wait(SOON)?;
+        assert!(words.to_vec()?.into_iter().eq(0..64));
+        // SAFETY: as above, or it traps.
+        unsafe { queue.exec(&kernel, &Launch::new(1, 64), &args![&words, 63u32])? };
+        let error = queue.submit()?.wait(SOON).expect_err(name);
+        let Error::Fault(fault) = &error else { panic!("{name}: {error}") };
+        println!("{error}");
+        assert_eq!(
+            (fault.kind, &*fault.kernels),
+            (FaultKind::IllegalInstruction, &[name.to_owned()][..])
+        );
+        assert_eq!(fault.detail.as_deref(), Some(said), "{error}");
+    }
+    Ok(())
+}
+
 pub fn one_bad_thread_is_enough(device: &Device) -> Result<()> {
     faults("one_bad_thread", |out| args![out, NOWHERE, 0u32].to_vec(), mmu(Access::Read), device)
 }

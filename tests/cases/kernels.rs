@@ -31,6 +31,61 @@ pub fn vector_add(device: &Device) -> Result<()> {
     Ok(())
 }
 
+pub fn parts_that_were_linked(device: &Device) -> Result<()> {
+    const N: usize = 64;
+    let module = module!(device, "separate")?;
+    let mut queue = device.compute_queue()?;
+    let input: Vec<u32> = (0..N as u32).collect();
+    let numbers = device.alloc_in::<u32>(Memory::Host, N)?;
+    numbers.write(0, &input)?;
+    let pairs = device.alloc_in::<u64>(Memory::Host, 2 * N)?;
+    pairs.write(
+        0,
+        &(0..2 * N as u64).map(|i| 0x1234_5678_9abc << (i % 2 * 9) | 1).collect::<Vec<_>>(),
+    )?;
+    let [scaled, steps, chosen] = [(); 3].map(|()| device.alloc_in::<u32>(Memory::Host, N));
+    let (scaled, steps, chosen) = (scaled?, steps?, chosen?);
+    let divided = device.alloc_in::<u64>(Memory::Host, N)?;
+    let launch = Launch::new(1, N as u32);
+    for (name, out) in [("scaled", &scaled), ("steps", &steps), ("chosen", &chosen)] {
+        // SAFETY: the kernels read N words of `numbers` and write as many of their outputs.
+        unsafe { queue.exec(&module.kernel(name)?, &launch, &args![out, &numbers])? };
+    }
+    // SAFETY: the kernel reads N pairs and writes N quotients.
+    unsafe { queue.exec(&module.kernel("divided")?, &launch, &args![&divided, &pairs])? };
+    queue.submit()?.wait(SOON)?;
+    let collatz = |mut n: u32| {
+        let mut steps = 0;
+        while n > 1 {
+            n = if n % 2 == 1 { 3 * n + 1 } else { n / 2 };
+            steps += 1;
+        }
+        steps
+    };
+    let table = [3, 5, 7, 11];
+    assert_eq!(
+        scaled.to_vec()?,
+        input.iter().map(|i| i * table[*i as usize & 3]).collect::<Vec<_>>()
+    );
+    assert_eq!(steps.to_vec()?, input.iter().map(|i| collatz(*i)).collect::<Vec<_>>());
+    assert_eq!(chosen.to_vec()?, input.iter().map(|i| i * (2 + (i & 1))).collect::<Vec<_>>());
+    assert!(pairs.to_vec()?.chunks(2).map(|p| p[0] / p[1]).eq(divided.to_vec()?));
+    assert_eq!(read_one(&mut queue, device, module.variable("counter")?)?, N as u32);
+    Ok(())
+}
+
+/// A word of a variable.
+fn read_one(
+    queue: &mut doorbell::Queue,
+    device: &Device,
+    variable: doorbell::View<'_>,
+) -> Result<u32> {
+    let word = device.alloc_in::<u32>(Memory::Host, 1)?;
+    queue.copy(&word, variable)?;
+    queue.submit()?.wait(SOON)?;
+    word.get(0)
+}
+
 pub fn geometry_as_the_kernel_sees_it(device: &Device) -> Result<()> {
     let kernel = module!(device, "word")?.kernel("count_threads")?;
     let mut queue = device.compute_queue()?;

@@ -139,6 +139,7 @@ cases! {
         timeout_names_the_signal;
     kernels:
         vector_add
+        parts_that_were_linked
         geometry_as_the_kernel_sees_it
         shared_memory_barriers_and_reductions
         dynamic_shared_memory_up_to_the_limit
@@ -176,6 +177,7 @@ cases! {
         a_jump_into_an_instruction
         a_read_beyond_shared_memory
         a_trap
+        a_call_of_what_only_the_runtime_has
         one_bad_thread_is_enough
         a_dead_queue_concerns_only_those_that_depend_on_it
         a_kernel_that_never_ends;

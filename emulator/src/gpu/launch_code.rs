@@ -8,9 +8,8 @@ use super::fault::Fault;
 use super::mmu::{Kind, PAGE, Space};
 use crate::sm::{Arch, Program};
 
-/// Code is taken from the stretch of this size that the first instruction is in, and from the ones
-/// before and behind: further than any module's functions lie apart.
-const STRETCH: u64 = 1 << 20;
+/// How far from the first instruction code may lie: further than any module's functions lie apart.
+const REACH: u64 = 64 << 20;
 
 /// Code that was fetched, by space and first instruction. As in hardware, what is stored over code
 /// that has run is not seen until somebody invalidates this: a program that forgets to runs the old
@@ -56,19 +55,22 @@ impl CodeCache {
     }
 }
 
-/// The pages around `entry` up to the next ones that are empty or not mapped: nothing in a
+/// The pages around `entry` up to the next ones that are empty, within its mapping: nothing in a
 /// descriptor says where the code and the functions that it calls begin and end.
 fn image(space: &Space, entry: u64) -> (u64, Vec<u8>) {
+    let first = entry / PAGE * PAGE;
+    let (start, end) = match space.around(entry) {
+        Some((start, span, _)) => (start, start + span.len),
+        None => (first, first + PAGE),
+    };
     let page = |va: u64| {
         let span = space.span(va, PAGE, Kind::Read).ok()?;
         let mut bytes = vec![0; PAGE as usize];
         span.memory.read(span.offset, &mut bytes);
         bytes.iter().any(|byte| *byte != 0).then_some(bytes)
     };
-    let first = entry / PAGE * PAGE;
-    let stretch = entry / STRETCH * STRETCH;
-    let (lowest, end) = (stretch.saturating_sub(STRETCH), stretch + 2 * STRETCH);
-    let below = (lowest / PAGE..first / PAGE).rev().map_while(|n| page(n * PAGE));
+    let (lowest, end) = (start.max(first.saturating_sub(REACH)), end.min(first + REACH));
+    let below = (lowest.div_ceil(PAGE)..first / PAGE).rev().map_while(|n| page(n * PAGE));
     let mut pages: Vec<_> = below.collect();
     let base = first - pages.len() as u64 * PAGE;
     pages.reverse();

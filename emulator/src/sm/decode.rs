@@ -256,7 +256,9 @@ impl Decoded {
             Operand::Number(field) | Operand::Part(field) => field.mask(),
             Operand::Bar(lo) => bits(lo + 3, lo),
             Operand::Special => SPECIAL.mask(),
+            Operand::NextPlus => LONG_OFFSET.mask(),
             Operand::Target
+            | Operand::FixedTarget
             | Operand::RegTarget
             | Operand::UniformTarget
             | Operand::AbsoluteTarget => {

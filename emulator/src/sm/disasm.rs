@@ -294,6 +294,8 @@ impl Decoded {
                     at => write!(out, "{base} {}", signed(at)),
                 }
             }
+            Operand::FixedTarget => out.write_str(&signed(self.relative())),
+            Operand::NextPlus => out.write_str(&relative(LONG_OFFSET.signed(self.word) + 16)),
             Operand::UniformTarget => {
                 let base = uniform_register(self.get(USRC_A));
                 write!(out, "{base} {}", signed(self.relative()))

@@ -176,7 +176,8 @@ pub(crate) enum Op {
     NumberToBar { bar: u8, value: u32 },
     BarToBar { d: u8, s: u8, clear: bool },
     WarpSync { mask: Given, also: Pred },
-    Lepc { d: u16 },
+    // The place of an instruction, counted from the next one.
+    Lepc { d: u16, ahead: i64 },
 }
 
 /// An operation of the uniform datapath.

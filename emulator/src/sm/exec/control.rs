@@ -239,11 +239,11 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
         Op::AwaitLaunch if e.memory.latch_is_open() => Ok(Flow::Next),
         // Stays where it is, and others have their turn.
         Op::AwaitLaunch => Ok(Flow::Yield),
-        Op::Lepc { d } => {
-            let here = after(w, e) - 16;
+        Op::Lepc { d, ahead } => {
+            let place = after(w, e).wrapping_add_signed(ahead);
             for lane in 0..32 {
                 if exec >> lane & 1 == 1 {
-                    w.set_pair(d, lane, here);
+                    w.set_pair(d, lane, place);
                 }
             }
             Ok(Flow::Next)

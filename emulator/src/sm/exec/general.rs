@@ -131,6 +131,7 @@ pub(super) fn choose(op: &Op) -> Code {
         | Op::Difference4 { .. }
         | Op::Permute { .. }
         | Op::Extreme { .. }
+        | Op::Extreme3 { .. }
         | Op::AddLanes { .. }
         | Op::AddExtreme { .. }
         | Op::Extend { .. }

@@ -71,6 +71,9 @@ impl Lowering<'_> {
                 absolute: true,
                 also,
             },
+            Kind::CallTo => {
+                Op::CallReg { base: ZERO, offset: self.from.relative(), absolute: true, also }
+            }
             Kind::Ret => Op::Ret {
                 base: self.reg(24, 2),
                 offset: self.from.relative(),
@@ -145,7 +148,10 @@ impl Lowering<'_> {
                 Op::SpecialU { d: self.udst(), index }
             }
             Kind::AcqBulk => Op::AwaitLaunch,
-            Kind::Lepc => Op::Lepc { d: self.dst(2) },
+            Kind::Lepc => Op::Lepc { d: self.dst(2), ahead: -16 },
+            Kind::LepcNext => {
+                Op::Lepc { d: self.dst(2), ahead: LONG_OFFSET.signed(self.from.word) }
+            }
             _ => return None,
         })
     }

@@ -48,6 +48,8 @@ pub const ELSEWHERE: &[(&str, &str, &str)] = &[
     ("faults", "jump_to", "it ends its channel: tests/cases/faults.rs"),
     ("faults", "read_shared_at", "it reads what nobody wrote"),
     ("faults", "read_local_at", "it reads what nobody wrote"),
+    ("separate", "*", "a linker put it together: tests/cases/kernels.rs"),
+    ("uses_runtime", "*", "it may end its channel: tests/cases/faults.rs"),
     ("llama/attention", "*", LLAMA),
     ("llama/embed", "*", LLAMA),
     ("llama/prefill", "*", LLAMA),

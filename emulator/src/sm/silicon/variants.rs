@@ -74,7 +74,9 @@ fn alone(kind: Kind) -> bool {
             | B2r
             | Bpt
             | Kill
+            | CallTo
             | Lepc
+            | LepcNext
             | ClusterArrive
             | ClusterWait
             | LdgDepBar

@@ -44,6 +44,8 @@ pub(crate) const LUT: Field = Field::new(79, 72);
 pub(crate) const SHIFT: Field = Field::new(79, 75);
 pub(crate) const TARGET_HIGH: Field = Field::new(81, 34);
 pub(crate) const TARGET_LOW: Field = Field::new(23, 16);
+/// A distance in bytes, where there is no other operand.
+pub(crate) const LONG_OFFSET: Field = Field::new(81, 24);
 pub(crate) const SHORT_TARGET: Field = Field::new(63, 34);
 /// Which byte of a register predicates move to or from.
 pub(crate) const BYTE: Field = Field::new(77, 76);

@@ -198,6 +198,10 @@ pub(crate) enum Operand {
     RegTarget,
     /// The same with a uniform base at 29:24.
     UniformTarget,
+    /// An absolute branch target.
+    FixedTarget,
+    /// A place counted in bytes from the next instruction.
+    NextPlus,
     /// A 64-bit register base with an absolute offset.
     AbsoluteTarget,
     /// A constant with register index: bank, offset and the register A.

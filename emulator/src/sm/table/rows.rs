@@ -98,9 +98,9 @@ rows! {
     UMov, UIAdd3, ULea, ULop3, UShf, UIMad, UIMadWide, UISetP, USel, UPrmt, UFlo, UBrev, UPopc, USgxt, UBmsk,
     UPlop3, Ldc, Uldc, Ldg, Stg, Ld, St, Lds, Sts, Ldl, Stl, Atomg, AtomgFloat, Red, RedFloat, Atom, AtomFloat,
     AtomgCas, AtomCas, Atoms, AtomsCount, AtomsCas, AtomCount, Arrives, SyncArrive, SyncCheck, SyncExchange, SyncForget, Signal, SignalRed, Bulk, BulkRed, BulkPrefetch, BulkCommit, TensorMapForget, Elect, ClusterArrive, ClusterWait, AcqBulk, Ldgsts, LdgDepBar, DepBar, Ldsm, Movm, Stsm, Hmma, HmmaSparse, Imma, ImmaSparse, Bmma, Dmma, Qspc,
-    Membar, Errbar, Cctl, CctlLocal, PmTrig, CgaErrbar, Nanosleep, Yield, Nop, Bra, BraU, Brx, BrxU, Call, CallReg, CallAbs, Ret, Exit, Bssy,
+    Membar, Errbar, Cctl, CctlLocal, PmTrig, CgaErrbar, Nanosleep, Yield, Nop, Bra, BraU, Brx, BrxU, Call, CallReg, CallAbs, CallTo, Ret, Exit, Bssy,
     Bsync, Break, BmovToReg, BmovFromReg, BmovImm, BmovBar, WarpSyncReg, WarpSyncImm, WarpSyncAll,
-    EndCollective, Bar, B2r, Bpt, Kill, P2r, R2p, Lepc;
+    EndCollective, Bar, B2r, Bpt, Kill, P2r, R2p, Lepc, LepcNext;
     &[
     // Moves and selection.
     row("MOV", Kind::Mov, Alu(0x002, TWO), Integer, &[], &[Dst, B32(Mods::None), ones(75, 72)]),
@@ -322,6 +322,7 @@ rows! {
     row("CALL.REL", Kind::Call, Whole(0x944), Integer, &[NO_INCREMENT], &[WHEN, Target]),
     row("CALL.REL", Kind::CallReg, Whole(0x344), Integer, &[NO_INCREMENT], &[WHEN, RegTarget]),
     row("CALL.ABS", Kind::CallAbs, Whole(0x343), Integer, &[NO_INCREMENT], &[WHEN, AbsoluteTarget]),
+    row("CALL.ABS", Kind::CallTo, Whole(0x943), Integer, &[NO_INCREMENT], &[WHEN, FixedTarget]),
     row("RET", Kind::Ret, Whole(0x950), Integer, &[RELATIVE, NO_DECREMENT], &[WHEN, RegTarget]),
     row("EXIT", Kind::Exit, Whole(0x94d), Integer, &[EXIT_MODE], &[WHEN]),
     row("KILL", Kind::Kill, Whole(0x95b), Integer, &[], &[WHEN]),
@@ -340,5 +341,6 @@ rows! {
     only(Sm90, variant(&[86], &[86], row("WARPSYNC.COLLECTIVE.ALL", Kind::WarpSyncAll, Whole(0x948), Integer, &[], &[WHEN, Target]))),
     only(Sm90, row("ENDCOLLECTIVE", Kind::EndCollective, Whole(0x91b), Integer, &[], &[WHEN])),
     row("LEPC", Kind::Lepc, Whole(0x34e), Integer, &[], &[Dst]),
+    only(Sm90, row("LEPC", Kind::LepcNext, Whole(0x94e), Integer, &[], &[Dst, NextPlus])),
     ]
 }
