@@ -13,6 +13,8 @@ use super::semaphore::{Op, Reduction, Release, Size};
 
 /// Bytes of shared memory that the system has for itself in every block.
 const RESERVED_SHARED: u32 = 1024;
+/// How much of that, from its beginning, the toolkit's libraries use: groups of more than a warp meet there.
+const USABLE_RESERVED: u32 = 0x120;
 /// The most bytes of a constant bank that instructions can name.
 const LARGEST_BANK: u32 = 64 << 10;
 const BANKS: u32 = 8;
@@ -285,7 +287,7 @@ impl Raw {
             .min(limits.warps_per_sm / warps)
             .min(limits.blocks_per_sm)
             .min(most_shared / shared);
-        let hidden = if limits.sees_reserved { 0 } else { RESERVED_SHARED };
+        let hidden = if limits.sees_reserved { 0 } else { RESERVED_SHARED - USABLE_RESERVED };
         let in_order = self.is_set(version.in_order);
         let descriptor = Descriptor {
             va: self.va,

@@ -128,7 +128,7 @@ fn what_kernels_must_not_do() {
         ("write_at", &constant, 31, &["the mapping is read-only", "0x3000000000"]),
         ("atomic_at", &constant, 31, &["the mapping is read-only"]),
         ("read64_at", &[lo, hi, lo + 4, hi], 13, &["not aligned for an access of 8 bytes"]),
-        ("read_shared_at", &[lo, hi, 0], 13, &["outside the 0 bytes of shared memory"]),
+        ("read_shared_at", &[lo, hi, 0x120], 13, &["outside the 288 bytes of shared memory"]),
         ("jump_to", &[0x4000_0000, 0], 31, &["control left the code at pc", "is not mapped"]),
         ("trap", &[], 13, &["pc 0x40"]),
     ];

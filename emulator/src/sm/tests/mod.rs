@@ -11,3 +11,4 @@ mod mufu;
 mod mutants;
 mod silicon;
 mod watched;
+mod words;
