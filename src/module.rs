@@ -181,8 +181,9 @@ impl Module {
     ///
     /// Kernels see the special registers of PTX as they are. Those that a driver may give a meaning to
     /// are 0 here, as the manual of PTX allows: `%envreg0` to `%envreg31`, `%gridid`,
-    /// `%current_graph_exec`. Cubins that need the toolkit's own services, such as `printf`, are
-    /// refused by name.
+    /// `%current_graph_exec`. The toolkit's own services are not there: a kernel that calls `printf`,
+    /// `malloc` or `free` ends with a [`Fault`](crate::Fault) that says so, as does one whose assertion
+    /// fails.
     pub fn load(device: &Device, cubin: &[u8]) -> Result<Module> {
         Module::place(device.heap(), cubin)
     }
