@@ -196,6 +196,9 @@ pub(crate) enum UOp {
     Flo { d: u8, b: Src, signed: bool, from_top: bool, out: u8 },
     Extend { d: u8, a: Src, b: Src, signed: bool, wrap: bool },
     BitMask { d: u8, a: Src, b: Src, wrap: bool },
+    // To and from a byte of a uniform register.
+    PredToReg { d: u8, a: Src, b: Src, byte: u8 },
+    RegToPred { a: Src, b: Src, byte: u8 },
     Brev { d: u8, b: Src },
     Popc { d: u8, b: Src },
 }

@@ -16,6 +16,10 @@ fn on(w: &Warp, p: Pred) -> bool {
     w.mask(Pred { uniform: true, ..p }) & 1 == 1
 }
 
+fn uniform(index: u8) -> Pred {
+    Pred { index, not: false, uniform: true }
+}
+
 #[inline(always)]
 pub(super) fn step(w: &mut Warp, e: &Shared, op: UOp) -> Step<Flow> {
     let (d, value) = match op {
@@ -100,6 +104,19 @@ pub(super) fn step(w: &mut Warp, e: &Shared, op: UOp) -> Step<Flow> {
         UOp::Extend { d, a, b, signed, wrap } => {
             let (x, y) = (scalar_plain(w, e, a)?, scalar_plain(w, e, b)?);
             (d, integer::extend(signed, wrap, x, y))
+        }
+        UOp::PredToReg { d, a, b, byte } => {
+            let (keep, mask) = (scalar_plain(w, e, a)?, scalar_plain(w, e, b)? & 0xff);
+            let bits = (0..7).fold(0, |bits, p| bits | u32::from(on(w, uniform(p))) << p);
+            let (mask, bits) = (mask << (8 * byte), bits << (8 * byte));
+            (d, keep & !mask | bits & mask)
+        }
+        UOp::RegToPred { a, b, byte } => {
+            let (from, chosen) = (scalar_plain(w, e, a)? >> (8 * byte), scalar_plain(w, e, b)?);
+            for p in (0..7).filter(|p| chosen >> p & 1 == 1) {
+                w.set_upred(p, from >> p & 1 == 1);
+            }
+            return Ok(Flow::Next);
         }
         UOp::BitMask { d, a, b, wrap } => {
             let (x, y) = (scalar_plain(w, e, a)?, scalar_plain(w, e, b)?);

@@ -50,7 +50,7 @@ impl Lowering<'_> {
                 (self.bit(73) && !self.bit(80)) || (third && (self.bit(73) || !self.bit(80)))
             }
             Kind::ULea => {
-                let third = self.get(SLOT64_UREG) != u64::from(UZERO);
+                let third = self.form() != 2 && self.get(SLOT64_UREG) != u64::from(UZERO);
                 (self.bit(73) && !self.bit(80)) || (third && (self.bit(73) || !self.bit(80)))
             }
             // An immediate is a whole word.

@@ -84,6 +84,10 @@ impl Lowering<'_> {
                 signed: self.bit(73),
                 wrap: self.bit(75),
             },
+            Kind::UP2ur => {
+                UOp::PredToReg { d, a: self.a(), b: self.b(), byte: self.get(BYTE) as u8 }
+            }
+            Kind::Ur2up => UOp::RegToPred { a: self.a(), b: self.b(), byte: self.get(BYTE) as u8 },
             Kind::UBmsk => UOp::BitMask { d, a: self.a(), b: self.b(), wrap: self.bit(75) },
             Kind::UBrev => UOp::Brev { d, b: self.b() },
             Kind::UPopc => UOp::Popc { d, b: self.b() },

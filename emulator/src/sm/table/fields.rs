@@ -70,6 +70,9 @@ pub(crate) const TRIGGERS: Field = Field::new(47, 32);
 /// Where the pair of narrow numbers leaves the third source.
 pub(crate) const PAIR_PART: Field = Field::new(73, 72);
 
+/// The same as a suffix.
+pub(crate) const BYTE_NAMED: Modifier = Modifier::new(BYTE, &["", "B1", "B2", "B3"]);
+
 const fn flag(at: u8, names: &'static [&'static str; 2]) -> Modifier {
     Modifier::new(Field::bit(at), names)
 }

@@ -22,6 +22,14 @@ const READ: &[(Arch, u128, &str)] = &[
     (Sm87, 0x000fea00_0b83ffff_fffc11f0_04007958, "BRXU UR4 -0x3ee10"),
     (Sm87, 0x001fea00_03c00000_00000004_00007943, "CALL.ABS.NOINC 0x4"),
     (Sm90, 0x001fea00_03c00000_00000004_00ff7943, "CALL.ABS.NOINC 0x7fc"),
+    (Sm87, 0x000fe400_08000000_00000040_3f097883, "UP2UR UR9, URZ, 0x40"),
+    (Sm90, 0x000fe400_08000000_00000040_09007884, "UR2UP UR9, 0x40"),
+    (
+        Sm90,
+        0x000fe400_080f2407_ffffffff_29297491,
+        "ULEA.HI.X UR41, UR41, UR7, 0xffffffff, 0x4, UP0",
+    ),
+    (Sm87, 0x000e6400_0c000500_00003824_ffff79aa, "QSPC.E.S P0, RZ, [RZ.64+UR36+0x38]"),
     (Sm90, 0x000fce00_00000000_00000000_1014794e, "LEPC R20, .+0x20"),
     (Sm90, 0x000fc400_03800005_00000003_0000720f, "VIMNMX3.U32 R0, R0, R3, R5, PT"),
 ];
@@ -79,6 +87,23 @@ fn predicates_go_to_and_from_any_byte() {
         each(Sm87, restore | byte.put(n.into()), |given, _, left| {
             let now = given[A] >> (8 * n) & 0x2f | given[PREDICATES] & 0x50;
             assert_eq!(left[4] & 0x7f, now);
+        });
+    }
+}
+
+#[test]
+fn uniform_predicates_go_to_and_from_any_byte() {
+    let byte = Field::new(77, 76);
+    for n in 0..4u32 {
+        let save = with(0x000fe400_08000000_0000007f_3f097883, &[(UDST, D), (USRC_A, A)]);
+        each(Sm87, save | byte.put(n.into()), |_, warp, left| {
+            let mask = 0x7f << (8 * n);
+            assert_eq!(left[5], warp[A] & !mask | (warp[PREDICATES] & 0x7f) << (8 * n));
+        });
+        let restore = with(0x000fe400_08000000_0000002f_09007884, &[(USRC_A, A)]);
+        each(Sm87, restore | byte.put(n.into()), |_, warp, left| {
+            let now = warp[A] >> (8 * n) & 0x2f | warp[PREDICATES] & 0x50;
+            assert_eq!(left[7] & 0x7f, now);
         });
     }
 }
