@@ -3,7 +3,9 @@
 //! given as arguments.
 //!
 //! A thread that shares a core with another, or a processor with another process, does less: so the table says how
-//! many cores there are, and how many processors were busy with something else.
+//! many cores there are, and how many processors were busy with something else. What the threads ran for each second
+//! of processor time leaves out that they waited, for a processor or for each other: if it falls with their number,
+//! they share a core, or words in memory.
 
 use std::num::NonZero;
 use std::sync::Arc;
@@ -39,6 +41,8 @@ const RING: u64 = 0xa000;
 const CHANNEL: u32 = 511;
 /// How often a grid is repeated, so that starting it does not count.
 const REPEATED: u32 = 64;
+/// How many launches the best is taken of.
+const LAUNCHES: u32 = 5;
 
 fn main() {
     let given: Vec<usize> = std::env::args().skip(1).filter_map(|n| n.parse().ok()).collect();
@@ -49,27 +53,35 @@ fn main() {
     println!("{}", machine::cores());
     let before = Busy::now();
     std::thread::sleep(Duration::from_secs(1));
-    println!("processors that others kept busy in the second before: {}", two(before.others()));
+    println!("processors that others kept busy in the second before: {}", two(before.since().0));
     print!("{:<38}", "million warp instructions a second");
     counts.iter().for_each(|n| print!("{n:>8}"));
     println!();
     for case in &CASES {
         let (run, instructions) = prepare(case);
-        let (mut rates, mut others) = (Vec::new(), Vec::new());
+        let (mut rates, mut others, mut costs) = (Vec::new(), Vec::new(), Vec::new());
         for n in &counts {
             let before = Busy::now();
             rates.push(instructions / run(*n) / 1e6);
-            others.push(before.others());
+            let (busy, own) = before.since();
+            others.push(busy);
+            costs.push(own.map(|seconds| instructions * f64::from(LAUNCHES) / seconds / 1e6));
         }
         print!("{:<38}", case.name);
         rates.iter().for_each(|rate| print!("{rate:>8.1}"));
         print!("\n{:<38}", "  for each thread, by that of the first");
         let first = rates[0] / counts[0] as f64;
         counts.iter().zip(&rates).for_each(|(n, rate)| print!("{:>8.2}", rate / *n as f64 / first));
+        print!("\n{:<38}", "  for each second of processor time");
+        costs.into_iter().for_each(|cost| print!("{:>8}", cost.map_or("?".into(), one)));
         print!("\n{:<38}", "  processors that others kept busy");
         others.into_iter().for_each(|others| print!("{:>8}", two(others)));
         println!();
     }
+}
+
+fn one(value: f64) -> String {
+    format!("{value:.1}")
 }
 
 fn two(value: Option<f64>) -> String {
@@ -88,7 +100,7 @@ fn prepare(case: &Case) -> (impl Fn(usize) -> f64, f64) {
     set.grid[2] = REPEATED;
     let run = move |threads| {
         let mut board = Board::new((&arena, start), &kernel, &set, threads);
-        (0..5).map(|_| board.launch()).fold(f64::MAX, f64::min)
+        (0..LAUNCHES).map(|_| board.launch()).fold(f64::MAX, f64::min)
     };
     (run, once as f64 * f64::from(REPEATED))
 }

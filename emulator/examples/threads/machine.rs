@@ -39,11 +39,14 @@ impl Busy {
         Busy { at: Instant::now(), all: all(), own: own() }
     }
 
-    /// How many processors others have kept busy since then, on average.
-    pub(super) fn others(&self) -> Option<f64> {
+    /// How many processors others have kept busy since then, on average; and the processor time, in seconds, of this
+    /// process.
+    pub(super) fn since(&self) -> (Option<f64>, Option<f64>) {
         let now = Busy::now();
-        let ticks = (now.all? - self.all?) as f64 - (now.own? - self.own?) as f64;
-        Some((ticks / TICKS / (now.at - self.at).as_secs_f64()).max(0.0))
+        let passed = |now: Option<u64>, then: Option<u64>| Some((now? - then?) as f64 / TICKS);
+        let (all, own) = (passed(now.all, self.all), passed(now.own, self.own));
+        let seconds = (now.at - self.at).as_secs_f64();
+        (all.zip(own).map(|(all, own)| ((all - own) / seconds).max(0.0)), own)
     }
 }
 
