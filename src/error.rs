@@ -259,6 +259,14 @@ impl fmt::Display for Fault {
 }
 
 impl Error {
+    /// Adds to a refusal how much memory it is about.
+    pub(crate) fn of_bytes(mut self, bytes: u64) -> Self {
+        if let Error::Ioctl { hint, .. } | Error::Rm { hint, .. } = &mut self {
+            *hint += &format!("; {bytes} bytes were asked for");
+        }
+        self
+    }
+
     pub(crate) fn request(text: impl Into<String>) -> Self {
         Error::Request(text.into())
     }

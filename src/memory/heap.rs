@@ -64,7 +64,7 @@ impl Heap {
         self.sweep();
         let len = whole_pages(len.max(1))
             .ok_or_else(|| Error::request(format!("{len} bytes are more than memory can hold")))?;
-        let allocation = self.driver.alloc(len, memory)?;
+        let allocation = self.driver.alloc(len, memory).map_err(|error| error.of_bytes(len))?;
         Ok(Arc::new(Block { heap: self.clone(), allocation: Some(allocation) }))
     }
 

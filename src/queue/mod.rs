@@ -187,9 +187,12 @@ impl Queue {
     /// Makes room for one command and the trailer behind it, in one piece.
     fn make_space(&mut self) -> Result<()> {
         const NEED: u64 = (encode::LONGEST + TRAILER) as u64;
+        // What one entry of the ring can name, the last command and the trailer included.
+        const MOST: u64 = hw_defs::gpfifo::MAX_WORDS as u64 - NEED;
         // A long submission goes off in parts, so that the GPU can begin and its memory comes
         // back; the ticket of the last part stands for all.
-        if self.commands.pending() > self.commands.capacity / 4 || self.commands.to_end() < NEED {
+        let long = (self.commands.capacity / 4).min(MOST);
+        if self.commands.pending() > long || self.commands.to_end() < NEED {
             if self.commands.pending() > 0 {
                 self.flush()?;
             }

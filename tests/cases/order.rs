@@ -92,6 +92,20 @@ pub fn launch_memory_far_ahead_of_the_gpu(_: &Device) -> Result<()> {
     Ok(())
 }
 
+/// An entry of the ring names two million words at most; what is longer takes several.
+pub fn a_submission_longer_than_a_ring_entry_holds(_: &Device) -> Result<()> {
+    let device = Options::new().command_bytes(64 << 20).open()?;
+    let mut queue = device.copy_queue()?;
+    let word = device.alloc_in::<u32>(Memory::Host, 1)?;
+    const WRITES: u64 = 360_000;
+    for i in 1..=WRITES {
+        queue.write(&word, i)?;
+    }
+    queue.submit()?.wait(SOON)?;
+    assert_eq!(u64::from(word.get(0)?), WRITES);
+    Ok(())
+}
+
 pub fn a_full_ring_times_out_and_loses_nothing(_: &Device) -> Result<()> {
     let device = cramped().stall_timeout(Duration::from_millis(200)).open()?;
     let mut queue = device.compute_queue()?;
