@@ -2,9 +2,9 @@
 //!
 //!     cargo run -p doorbell-emulator --example coverage
 
-use emulator::sm::silicon::{answers, checks};
+use emulator::sm::silicon::{Check, answers, checks};
 use emulator::sm::{Arch, FROM_DOCUMENTS, forms};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashSet};
 
 #[derive(Default)]
 struct Line {
@@ -30,17 +30,19 @@ fn main() {
             None => line.open += 1,
         }
     }
-    let alone: HashMap<u16, ()> = checks(Arch::Sm87).iter().map(|c| (c.opcode(), ())).collect();
+    let [ampere, hopper] = [Arch::Sm87, Arch::Sm90].map(checks);
+    let alone: HashSet<u16> = ampere.iter().chain(&hopper).map(Check::opcode).collect();
     println!("| opcode | instruction | sm_87 | sm_90 | words bit-exact | otherwise |");
     println!("|---|---|---|---|---|---|");
     let (mut compared, mut words, mut documents, mut open) = (0, 0, 0, Vec::new());
     for ((opcode, name), line) in &lines {
-        let otherwise = match (line.words, line.hopper, alone.contains_key(opcode)) {
+        let otherwise = match (line.words, line.hopper, alone.contains(opcode)) {
             (1.., ..) => "",
             _ if FROM_DOCUMENTS.contains(name) => "from the documents of PTX: no GPU was asked",
             (_, false, true) => {
                 "Hopper has no such word; its meaning is that of a word that was compared"
             }
+            (_, true, true) => "no GPU has been asked about it yet",
             (_, false, false) => "Ampere's own control flow: runs in whole kernels",
             _ => "control flow, waiting or state of the machine: runs in whole kernels",
         };
