@@ -118,6 +118,7 @@ cases! {
         ring_far_ahead_of_the_gpu
         command_memory_far_ahead_of_the_gpu
         launch_memory_far_ahead_of_the_gpu
+        rings_of_any_size
         a_submission_longer_than_a_ring_entry_holds
         a_full_ring_times_out_and_loses_nothing
         a_blocked_group_lets_another_work

@@ -92,6 +92,38 @@ pub fn launch_memory_far_ahead_of_the_gpu(_: &Device) -> Result<()> {
     Ok(())
 }
 
+/// The smallest that can be asked for, and the largest ring.
+pub fn rings_of_any_size(_: &Device) -> Result<()> {
+    for (entries, bytes) in [(2, 4096), (4, 5000), (65_536, 4096)] {
+        let device = Options::new().ring_entries(entries).command_bytes(bytes).open()?;
+        let mut queue = device.compute_queue()?;
+        let kernel = module!(&device, "word")?.kernel("count_threads")?;
+        let count = device.alloc_in::<u64>(Memory::Host, 1)?;
+        let (one, args) = (Launch::new(1, 1), args![&count]);
+        let mut recorder = queue.record();
+        recorder.in_flight(1);
+        // SAFETY: the kernel adds to the one counter.
+        unsafe { recorder.exec(&kernel, &one, &args)?.exec(&kernel, &one, &args)? };
+        let mut recording = recorder.finish()?;
+        for _ in 0..100 {
+            // SAFETY: as above.
+            unsafe { queue.exec(&kernel, &one, &args)? };
+            queue.submit()?;
+            queue.replay(&mut recording)?;
+        }
+        queue.finish()?;
+        assert_eq!(count.get(0)?, 300, "{entries} entries, {bytes} bytes");
+    }
+    let refused = |options: Options| options.open().expect_err("not possible").to_string();
+    for entries in [0, 1, 3, 131_072] {
+        assert!(refused(Options::new().ring_entries(entries)).contains("power of two"));
+    }
+    for bytes in [0, 4095, u64::MAX] {
+        assert!(refused(Options::new().command_bytes(bytes)).contains("4 KiB to 1 GiB"));
+    }
+    Ok(())
+}
+
 /// An entry of the ring names two million words at most; what is longer takes several.
 pub fn a_submission_longer_than_a_ring_entry_holds(_: &Device) -> Result<()> {
     let device = Options::new().command_bytes(64 << 20).open()?;
