@@ -96,13 +96,14 @@ fn bulk_copies_go_to_several_blocks_and_between_them() {
 
 #[test]
 fn bulk_reductions_combine_with_what_is_there() {
+    type Combine = Box<dyn Fn(&[u32], &[u32]) -> Vec<u32>>;
     let given: Vec<u32> = (0..16).map(|i| 0x4040_4040 + i * 0x0010_0010).collect();
     let old: Vec<u32> = (0..12 * 16).map(|i| 0x3f80_3c00 + i * 0x0001_0001).collect();
     let out = bulk("reduces", Set::new(1, 16), &[old.clone(), given.clone()], &[]).unwrap();
-    let word = |how: fn(u32, u32) -> u32| -> Box<dyn Fn(&[u32], &[u32]) -> Vec<u32>> {
+    let word = |how: fn(u32, u32) -> u32| -> Combine {
         Box::new(move |a, b| a.iter().zip(b).map(|(a, b)| how(*a, *b)).collect())
     };
-    let double = |how: fn(u64, u64) -> u64| -> Box<dyn Fn(&[u32], &[u32]) -> Vec<u32>> {
+    let double = |how: fn(u64, u64) -> u64| -> Combine {
         let wide = |w: &[u32]| u64::from(w[0]) | u64::from(w[1]) << 32;
         Box::new(move |a, b| {
             let pairs = a.chunks(2).zip(b.chunks(2)).map(|(a, b)| how(wide(a), wide(b)));
