@@ -94,6 +94,9 @@ fn bulk_copies_go_to_several_blocks_and_between_them() {
     }
 }
 
+/// What a reduction leaves of what was there and what came.
+type Combine = Box<dyn Fn(&[u32], &[u32]) -> Vec<u32>>;
+
 #[test]
 fn bulk_reductions_combine_with_what_is_there() {
     type Combine = Box<dyn Fn(&[u32], &[u32]) -> Vec<u32>>;
