@@ -194,9 +194,9 @@ impl Races {
 
     fn describe(&self, touch: &Touch) -> String {
         let verb = match touch.verb {
-            Verb::Load => "read",
-            Verb::Store => "wrote",
-            Verb::Atomic => "made an atomic access",
+            Verb::Load => "read it",
+            Verb::Store => "wrote it",
+            Verb::Atomic => "made an atomic access to it",
         };
         let Who { block: [x, y, z], warp, pc, .. } = touch.who;
         let (kernel, thread) = match self.grids.get(&touch.actor.grid) {
@@ -210,9 +210,9 @@ impl Races {
         };
         if !touch.actor.is_warp() {
             return format!(
-                "a copy that warp {warp} of block ({x}, {y}, {z}) of {kernel} has under way {verb} it at pc {pc:#x}"
+                "a copy that warp {warp} of block ({x}, {y}, {z}) of {kernel} has under way {verb} at pc {pc:#x}"
             );
         }
-        format!("thread {thread} of block ({x}, {y}, {z}) of {kernel} {verb} it at pc {pc:#x}")
+        format!("thread {thread} of block ({x}, {y}, {z}) of {kernel} {verb} at pc {pc:#x}")
     }
 }
