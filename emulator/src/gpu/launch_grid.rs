@@ -29,7 +29,7 @@ const SHARED_SLICE: u64 = 1 << 18;
 /// What a thread runs of a block before it looks again whether the slice is over: so the last to stop does not let
 /// the others wait for long.
 const PART: u64 = 1 << 13;
-/// The same for one that waits for another.
+/// A slice of a grid that waits for another.
 const WAITING_SLICE: u64 = 1 << 10;
 /// What starting a warp costs, in instructions, so that grids of empty blocks end a slice too.
 const WARP_START: u64 = 64;
