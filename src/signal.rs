@@ -58,7 +58,7 @@ pub struct Timeline {
 
 impl Timeline {
     pub(crate) fn new(heap: &Arc<Heap>, policy: WaitPolicy) -> Result<Timeline> {
-        Ok(Timeline::of(Arc::new(heap.word()?), policy))
+        Ok(Timeline::of(Arc::new(heap.word(false)?), policy))
     }
 
     pub(crate) fn of(word: Arc<Word>, policy: WaitPolicy) -> Timeline {
@@ -86,7 +86,12 @@ impl Timeline {
     }
 
     /// Signals from the CPU. What it wrote before is visible to queues that wait for the value.
+    ///
+    /// # Panics
+    /// If the timeline is a queue's own ([`Queue::timeline`](crate::Queue::timeline)): by that the queue
+    /// knows what memory the GPU is done with.
     pub fn set(&self, value: u64) {
+        assert!(!self.word.is_of_queue(), "a queue's own timeline is raised by that queue alone");
         self.word.store(value);
     }
 

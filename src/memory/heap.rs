@@ -137,15 +137,15 @@ impl Heap {
         }
     }
 
-    /// A semaphore word, zeroed.
-    pub(crate) fn word(self: &Arc<Heap>) -> Result<Word> {
+    /// A semaphore word, zeroed: for anybody, or for a queue to count by.
+    pub(crate) fn word(self: &Arc<Heap>, of_queue: bool) -> Result<Word> {
         self.sweep();
         let mut words = lock(&self.words);
         if words.free.is_empty() {
             words.grow(&*self.driver)?;
         }
         let free = words.free.pop().expect("grow adds words or fails");
-        let word = Word { heap: self.clone(), at: free, links: Links::default() };
+        let word = Word { heap: self.clone(), at: free, of_queue, links: Links::default() };
         // Somebody may have used it before.
         word.timestamp_word().store(0, Ordering::Relaxed);
         word.store(0);
@@ -320,6 +320,8 @@ impl fmt::Debug for Block {
 pub(crate) struct Word {
     heap: Arc<Heap>,
     at: FreeWord,
+    /// A queue's own, which tells what memory is free again: nobody else may raise it.
+    of_queue: bool,
     pub(super) links: Links,
 }
 
@@ -344,6 +346,10 @@ impl Word {
 
     pub(crate) fn heap(&self) -> &Arc<Heap> {
         &self.heap
+    }
+
+    pub(crate) fn is_of_queue(&self) -> bool {
+        self.of_queue
     }
 
     /// The payload; what the GPU wrote before it is visible to the caller.

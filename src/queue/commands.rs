@@ -427,6 +427,17 @@ pub(super) fn check_engine(engine: Engine) -> Result<()> {
     }
 }
 
+/// By its own timeline a queue knows what memory the GPU is done with.
+#[inline]
+pub(super) fn check_signalled(word: &Word) -> Result<()> {
+    if word.is_of_queue() {
+        return Err(Error::request(
+            "a queue's own timeline is raised by that queue alone: signal one of `Device::timeline`",
+        ));
+    }
+    Ok(())
+}
+
 /// A slot means something to its own recording only.
 pub(super) fn check_recording(slot_of: u64, recording: u64) -> Result<()> {
     if slot_of == recording {

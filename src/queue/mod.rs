@@ -30,7 +30,7 @@ use crate::memory::Heap;
 use crate::module::Kernel;
 use crate::signal::{Ticket, Timeline};
 use chain::{Kernels, Tail};
-use commands::{Keep, Link, Target};
+use commands::{Keep, Link, Target, check_signalled};
 use encode::Sink;
 use launch::Prepared;
 use ring::{Cursor, Ring};
@@ -88,7 +88,8 @@ impl Queue {
         self.setup.engine
     }
 
-    /// The queue's own timeline: it reaches a ticket's value when that submission is done.
+    /// The queue's own timeline: it reaches a ticket's value when that submission is done. Others may
+    /// wait for it, and only the queue raises it.
     pub fn timeline(&self) -> &Timeline {
         &self.timeline
     }
@@ -281,7 +282,10 @@ impl Target for Queue {
         let Keep::Word(word) = timeline.keep else { unreachable!("a queue admits no slots") };
         match link {
             Link::Waits(value) => self.channel.progress().waits_for(word, value.operand.value),
-            Link::Signals => self.channel.progress().signals(word),
+            Link::Signals => {
+                check_signalled(word)?;
+                self.channel.progress().signals(word);
+            }
         }
         Ok(())
     }

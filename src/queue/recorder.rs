@@ -9,7 +9,7 @@ use super::Setup;
 use super::chain::Group;
 use super::commands::{
     Commands, Keep, LaunchSlot, Link, Owner, Shape, Signal, Slot, Target, check_engine,
-    check_recording,
+    check_recording, check_signalled,
 };
 use super::copier::Copier;
 use super::encode::{self, Half, Operand, Sink};
@@ -138,6 +138,7 @@ impl Recorder {
             word: keep.word().cloned(),
             changed: 0,
             multiple_of: 1,
+            signalled: false,
             _keep: keep.owner(),
         });
         let operand = Operand { value, slot: Some(index), addend: 0 };
@@ -330,6 +331,18 @@ impl Recorder {
         self.chained = one_ends;
     }
 
+    /// Refuses to signal what only a queue may, now or as a slot's later value.
+    fn will_signal(&mut self, timeline: &LinkedTo) -> Result<()> {
+        match timeline {
+            LinkedTo::Word(word) => check_signalled(word),
+            LinkedTo::Slot(slot) => {
+                let state = &mut self.slots[usize::from(*slot)];
+                state.signalled = true;
+                state.word.as_deref().map_or(Ok(()), check_signalled)
+            }
+        }
+    }
+
     fn sink(&mut self) -> Recorded<'_> {
         // The host goes on while kernels run, so none can be chained across this command.
         self.chained = false;
@@ -444,7 +457,10 @@ impl Target for Recorder {
         };
         let awaited = match link {
             Link::Waits(value) => Some(value.operand),
-            Link::Signals => None,
+            Link::Signals => {
+                self.will_signal(&linked_to)?;
+                None
+            }
         };
         self.links.push(RecordedLink { timeline: linked_to, awaited });
         Ok(())

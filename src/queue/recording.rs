@@ -4,7 +4,9 @@
 use std::fmt;
 use std::sync::Arc;
 
-use super::commands::{Keep, LaunchSlot, Owner, Slot, check_alignment, check_recording};
+use super::commands::{
+    Keep, LaunchSlot, Owner, Slot, check_alignment, check_recording, check_signalled,
+};
 use super::encode::{Half, Operand};
 use super::shape::{ShapeUse, ShapeWords};
 use crate::addr::GpuVa;
@@ -112,6 +114,9 @@ impl Recording {
         keep.check(&self.heap)?;
         let state = &mut self.slots[usize::from(slot.index)];
         check_alignment(value, state.multiple_of)?;
+        if let (true, Some(word)) = (state.signalled, keep.word()) {
+            check_signalled(word)?;
+        }
         self.version += 1;
         state.value = value;
         state.word = keep.word().cloned();
@@ -279,5 +284,7 @@ pub(super) struct SlotState {
     pub(super) changed: u64,
     /// What a command that uses it as an address needs. Powers of two, so the largest stands for all.
     pub(super) multiple_of: u64,
+    /// Whether a command signals the timeline in it.
+    pub(super) signalled: bool,
     pub(super) _keep: Option<Owner>,
 }

@@ -181,6 +181,27 @@ pub fn refuse_what_belongs_to_another_device(device: &Device) -> Result<()> {
     queue.replay(&mut recording)?.wait(SOON)
 }
 
+/// By it the queue knows what memory is free again. Waiting for it is what it is there for.
+pub fn only_a_queue_raises_its_own_timeline(device: &Device) -> Result<()> {
+    let words = "raised by that queue alone";
+    let (mut queue, mut other) = (device.compute_queue()?, device.copy_queue()?);
+    refused(queue.signal(other.timeline(), 1), words);
+    let own = other.timeline().clone();
+    refused(other.signal(&own, 1), words);
+    let free = device.timeline()?;
+    let mut recorder = queue.record();
+    refused(recorder.signal(other.timeline(), 1), words);
+    let (waited, raised) =
+        (recorder.timeline_slot(other.timeline())?, recorder.timeline_slot(&free)?);
+    recorder.wait(waited, 0)?.signal(raised, 1)?;
+    let mut recording = recorder.finish()?;
+    recording.set_timeline(waited, queue.timeline())?;
+    refused(recording.set_timeline(raised, other.timeline()), words);
+    queue.replay(&mut recording)?.wait(SOON)?;
+    assert_eq!(free.value(), 1);
+    Ok(())
+}
+
 /// Also where the place comes later.
 pub fn refuse_places_that_do_not_fit(device: &Device) -> Result<()> {
     let mut queue = device.copy_queue()?;

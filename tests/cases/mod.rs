@@ -137,6 +137,7 @@ cases! {
         every_verb_refuses_wrong_slots
         refuse_what_belongs_to_another_device
         refuse_places_that_do_not_fit
+        only_a_queue_raises_its_own_timeline
         buffers_check_their_bounds
         timeout_names_the_signal;
     kernels:
