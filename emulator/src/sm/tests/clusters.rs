@@ -99,7 +99,6 @@ type Combine = Box<dyn Fn(&[u32], &[u32]) -> Vec<u32>>;
 
 #[test]
 fn bulk_reductions_combine_with_what_is_there() {
-    type Combine = Box<dyn Fn(&[u32], &[u32]) -> Vec<u32>>;
     let given: Vec<u32> = (0..16).map(|i| 0x4040_4040 + i * 0x0010_0010).collect();
     let old: Vec<u32> = (0..12 * 16).map(|i| 0x3f80_3c00 + i * 0x0001_0001).collect();
     let out = bulk("reduces", Set::new(1, 16), &[old.clone(), given.clone()], &[]).unwrap();
