@@ -21,4 +21,5 @@ pub mod results;
 pub mod run;
 pub mod sample;
 pub mod status;
+pub mod streams;
 pub mod text;

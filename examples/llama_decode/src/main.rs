@@ -16,6 +16,7 @@ use llama_decode::report::{self, Answer, Bench, Host, Memory, Profile};
 use llama_decode::run::{self, Decoder, Ending, Error, INTERRUPTED, Interrupt, Mib, Result};
 use llama_decode::sample::Sampling;
 use llama_decode::status::Status;
+use llama_decode::streams::{put, tell};
 use llama_decode::text::{Specials, Stream, Tokenizer};
 
 /// The model for those who bring none.
@@ -29,8 +30,9 @@ fn main() -> ExitCode {
     match decode(&Options::parse(), started) {
         Ok(Ending::Interrupted) => ExitCode::from(INTERRUPTED),
         Ok(_) => ExitCode::SUCCESS,
+        Err(Error::Gone) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("llama_decode: {error}");
+            tell(format!("llama_decode: {error}"));
             ExitCode::FAILURE
         }
     }
@@ -80,7 +82,7 @@ fn decode(options: &Options, started: Instant) -> Result<Ending> {
     };
     let quiet = options.text.json;
     if options.measure.memory && !quiet {
-        println!("{}", about.memory);
+        put(&format!("{}\n", about.memory))?;
     }
     if options.measure.check {
         return check(options, &mut decoder, &model, &interrupt);
@@ -97,7 +99,7 @@ fn decode(options: &Options, started: Instant) -> Result<Ending> {
         return profile(options, &mut decoder, about, path.as_deref());
     }
     if !quiet {
-        eprintln!("{} on {}, via {via}", about.model, decoder.describe());
+        tell(format!("{} on {}, via {via}", about.model, decoder.describe()));
     }
     let ends = tokenizer.as_ref().map_or(&[][..], Tokenizer::ends);
     let per_ring = pace.per_ring;
@@ -118,7 +120,7 @@ fn decode(options: &Options, started: Instant) -> Result<Ending> {
                 print_json(&answer)?;
                 Ok(answer.ending)
             } else {
-                eprintln!("{}", answer.speed(per_ring, ready));
+                tell(answer.speed(per_ring, ready));
                 Ok(answer.ending)
             }
         }
@@ -200,15 +202,16 @@ impl Settings<'_> {
         shown: &str,
     ) -> Result<Answer> {
         let text = &self.options.text;
-        let out = io::stdout();
         let mut status = Status::new(!text.json);
         let mut stream = tokenizer.map(Stream::new);
-        let mut said = String::new();
+        let (mut said, mut written) = (String::new(), Ok(()));
         let mut print = |piece: &str| {
             said.push_str(piece);
-            if !text.json {
-                // A reader that has gone, as `head` does, wants no more.
-                let _ = out.lock().write_all(piece.as_bytes()).and_then(|()| out.lock().flush());
+            if !text.json && written.is_ok() {
+                written = put(piece);
+                if written.is_err() {
+                    self.interrupt.raise();
+                }
             }
         };
         let began = Instant::now();
@@ -231,6 +234,7 @@ impl Settings<'_> {
         print(&stream.map_or(String::new(), |mut stream| stream.finish()));
         print("\n");
         status.clear();
+        written?;
         Ok(Answer::new(said, prompt.len(), prefill, run, &self.sampling))
     }
 }
@@ -242,11 +246,11 @@ fn chance() -> u64 {
 }
 
 fn talk(mut chat: Chat, decoder: &mut Decoder, settings: &Settings) -> Result<Ending> {
-    eprintln!("Ctrl-C ends an answer, Ctrl-D the talk.");
+    tell("Ctrl-C ends an answer, Ctrl-D the talk.");
     let mut lines = io::stdin().lines();
     loop {
         if io::stdin().is_terminal() {
-            eprint!("> ");
+            let _ = write!(io::stderr(), "> ");
         }
         // While nothing runs, Ctrl-C ends the program at once.
         settings.interrupt.raise();
@@ -262,7 +266,7 @@ fn talk(mut chat: Chat, decoder: &mut Decoder, settings: &Settings) -> Result<En
         if settings.options.text.json {
             print_json(&answer)?;
         } else {
-            eprintln!("[{}]", answer.speed(settings.per_ring, Duration::ZERO));
+            tell(format!("[{}]", answer.speed(settings.per_ring, Duration::ZERO)));
         }
         chat.answered(answer.text);
         settings.interrupt.clear();
@@ -277,7 +281,7 @@ fn bench(
 ) -> Result<Ending> {
     let (depths, tokens) = (&options.measure.depths, options.text.tokens);
     let pace = options.dispatch.measured_pace(about.emulated);
-    let mut say = |text: String| eprintln!("llama_decode: {text}");
+    let mut say = |text: String| tell(format!("llama_decode: {text}"));
     let (points, prefill_tok_s) =
         report::bench(decoder, about.vocab, depths, tokens, pace, interrupt, &mut say)?;
     let bench = Bench {
@@ -294,7 +298,7 @@ fn bench(
     if options.text.json {
         print_json(&bench)?;
     } else {
-        print!("{bench}");
+        put(&bench.to_string())?;
     }
     Ok(Ending::Limit)
 }
@@ -306,7 +310,7 @@ fn compare(options: &Options, interrupt: &Interrupt) -> Result<Ending> {
     if options.text.json {
         print_json(&compared)?;
     } else {
-        print!("{compared}");
+        put(&compared.to_string())?;
     }
     if compared.same_tokens {
         Ok(Ending::Limit)
@@ -322,12 +326,12 @@ fn check(
     interrupt: &Interrupt,
 ) -> Result<Ending> {
     let (depths, tokens) = (&options.measure.depths, options.text.tokens);
-    let mut say = |text: String| eprintln!("llama_decode: {text}");
+    let mut say = |text: String| tell(format!("llama_decode: {text}"));
     let check = report::check(decoder, model, depths, tokens, interrupt, &mut say)?;
     if options.text.json {
         print_json(&check)?;
     } else {
-        print!("{check}");
+        put(&check.to_string())?;
     }
     if check.holds() {
         return Ok(Ending::Limit);
@@ -363,12 +367,12 @@ fn profile(
         let wrote = fs::write(path, profile.trace());
         wrote
             .map_err(|error| Error::Request(format!("cannot write {}: {error}", path.display())))?;
-        eprintln!("llama_decode: {} is for https://ui.perfetto.dev", path.display());
+        tell(format!("llama_decode: {} is for https://ui.perfetto.dev", path.display()));
     }
     if options.text.json {
         print_json(&profile)?;
     } else {
-        print!("{profile}");
+        put(&profile.to_string())?;
     }
     Ok(Ending::Limit)
 }
@@ -376,6 +380,5 @@ fn profile(
 fn print_json(value: &impl serde::Serialize) -> Result<()> {
     let text =
         serde_json::to_string_pretty(value).map_err(|error| Error::Request(error.to_string()))?;
-    println!("{text}");
-    Ok(())
+    put(&format!("{text}\n"))
 }

@@ -113,8 +113,34 @@ fn hoppers_kernels_agree_on_the_software_orin() {
     let ran = emulator::run(options, |_| {
         agrees("llama-tiny", Mix::Q4KM, &[2], 6);
         agrees("qwen3-tiny", Mix::All(Format::Q8_0), &[300], 4);
+        agrees_to_the_last_word(Format::Q6K);
     });
     ran.unwrap_or_else(|unavailable| panic!("{unavailable}"));
+}
+
+/// The last tile of the head is not full. What fills it ties with the last row, so that it is never said.
+#[test]
+fn a_vocabulary_can_have_any_size() {
+    on_a_gpu(|| {
+        for format in [Format::F16, Format::Q4_0, Format::Q8_0, Format::Q6K] {
+            agrees_to_the_last_word(format);
+        }
+    });
+}
+
+fn agrees_to_the_last_word(format: Format) {
+    let shape = Shape { vocab: 1001, ..Shape::named("llama-tiny").unwrap() };
+    let file = made::in_memory(&shape, Mix::All(format), 11).unwrap();
+    let model = Model::new(&file).unwrap();
+    let prompt = [7, 1000];
+    let wanted = Reference::new(&model).read(&prompt).unwrap();
+    let mut decoder = decoder(&file, Via::Direct, 8, PACE);
+    greedy(&mut decoder, &prompt, 1);
+    let found = decoder.logits().unwrap();
+    assert!(difference(&wanted, &found[..1001]) < BOUND, "{format:?}");
+    assert_eq!(found[1000..], [found[1000]; 8], "{format:?}");
+    let wanted = Reference::new(&model).greedy(&prompt, 3).unwrap();
+    assert_eq!(greedy(&mut decoder, &prompt, 3), wanted, "{format:?}");
 }
 
 /// What ships speaks, the same on every GPU, and as the plain forward pass does.

@@ -108,6 +108,11 @@ impl Config {
 
     /// Reads the keys. What only tensors tell (vocabulary, tied head, divisors) comes from them.
     fn new(file: &Gguf) -> Result<Config> {
+        // Only the first of several files has the keys, and none has all tensors.
+        if let Some(parts) = file.find::<u32>("split.count")?.filter(|&parts| parts > 1) {
+            let why = format!("it is in {parts} files, of which this is one: join them first");
+            return Err(Error::Model(why));
+        }
         let architecture = Architecture::from_name(file.need("general.architecture")?)?;
         let a = architecture.name();
         let key = |name: &str| format!("{a}.{name}");
@@ -196,17 +201,23 @@ fn nonzero(key: &str, n: u32) -> Result<usize> {
     Ok(n as usize)
 }
 
-/// Long-context models slow some pairs down, by a tensor or, rarely, by one factor for all.
+/// Long-context models slow some pairs down, by a tensor or, rarely, by one factor for all. A factor
+/// without a type is linear, and 0 is none, to the programs that files are written for.
 fn rope_divisors(file: &Gguf, config: &Config) -> Result<Vec<f32>> {
     let pairs = config.head_size / 2;
-    let key = |name: &str| format!("{}.rope.scaling.{name}", config.architecture.name());
-    let factor = match file.find::<&str>(&key("type"))? {
-        None | Some("none") => 1.0,
-        Some("linear") => file.need::<f32>(&key("factor"))?,
+    let key = |name: &str| format!("{}.rope.{name}", config.architecture.name());
+    let factor = match file.find::<&str>(&key("scaling.type"))? {
+        Some("none") => None,
+        None | Some("linear") => match file.find::<f32>(&key("scaling.factor"))? {
+            Some(factor) => Some(factor),
+            // As it was called in older files.
+            None => file.find::<f32>(&key("scale_linear"))?,
+        },
         Some(other) => {
             return Err(Error::Model(format!("its positions are scaled by {other}")));
         }
     };
+    let factor = factor.filter(|factor| *factor != 0.0).unwrap_or(1.0);
     let mut divisors = vec![factor; pairs];
     if file.tensor(ROPE_FREQS)?.is_some() {
         divisors = vector(file, ROPE_FREQS, pairs)?.iter().map(|d| d * factor).collect();
@@ -370,13 +381,14 @@ fn matrix<'a>(file: &'a Gguf, name: &str, columns: usize, rows: usize) -> Result
 
 fn vector(file: &Gguf, name: &str, length: usize) -> Result<Vec<f32>> {
     let tensor = need(file, name)?;
-    if tensor.dims != [length] || tensor.format != Format::F32 {
+    let floats = [Format::F32, Format::F16, Format::Bf16];
+    if tensor.dims != [length] || !floats.contains(&tensor.format) {
         let (dims, format) = (tensor.dims, tensor.format.name());
         return Err(Error::Model(format!(
-            "tensor {name} has sizes {dims:?} of {format}; [{length}] of F32 are expected"
+            "tensor {name} has sizes {dims:?} of {format}; [{length}] of F32, F16 or BF16 are expected"
         )));
     }
     let mut values = vec![0.0; length];
-    Format::F32.dequantize(tensor.bytes, &mut values);
+    tensor.format.dequantize(tensor.bytes, &mut values);
     Ok(values)
 }

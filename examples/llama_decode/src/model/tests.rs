@@ -96,6 +96,22 @@ fn a_linear_stretch_divides_every_frequency() {
     assert_eq!(Model::new(&file).expect("sound").config.rope_divisors, [4.0; 64]);
     set(&mut header, "qwen3.rope.scaling.type", Item::String("yarn".into()));
     assert!(refused(&header).contains("scaled by yarn"));
+
+    // The factor alone, by either name; and what says that there is none.
+    let divisor = |keys: &[(&str, Item)]| {
+        let mut header = self::header("qwen3-tiny");
+        for (key, item) in keys {
+            set(&mut header, &format!("qwen3.rope.{key}"), item.clone());
+        }
+        Model::new(&self::file(&header)).expect("sound").config.rope_divisors[0]
+    };
+    let (old, new) = (("scale_linear", Item::F32(2.0)), ("scaling.factor", Item::F32(4.0)));
+    assert_eq!(divisor(&[old.clone()]), 2.0);
+    assert_eq!(divisor(&[old, new.clone()]), 4.0);
+    assert_eq!(divisor(&[("scaling.factor", Item::F32(0.0))]), 1.0);
+    let (none, linear) = ("none".to_owned(), "linear".to_owned());
+    assert_eq!(divisor(&[new, ("scaling.type", Item::String(none))]), 1.0);
+    assert_eq!(divisor(&[("scaling.type", Item::String(linear))]), 1.0);
 }
 
 #[test]
@@ -118,8 +134,12 @@ fn what_does_not_fit_is_named() {
     assert!(told.contains("tensor blk.0.ffn_up.weight has sizes [256, 511]; [256, 512]"), "{told}");
 
     let mut wrong = header("llama-tiny");
-    tensor(&mut wrong, "blk.1.attn_norm.weight").format = Format::F16;
-    assert!(refused(&wrong).contains("[256] of F16; [256] of F32 are expected"));
+    tensor(&mut wrong, "blk.1.attn_norm.weight").format = Format::Q8_0;
+    assert!(refused(&wrong).contains("[256] of Q8_0; [256] of F32, F16 or BF16 are expected"));
+    tensor(&mut wrong, "blk.1.attn_norm.weight").format = Format::Bf16;
+    let half = file(&wrong);
+    let norm = &Model::new(&half).expect("sound").layers[1].attention_norm;
+    assert_eq!(norm[..], [f32::from_bits(0x3c3c_0000); 256]);
 
     for (key, value, why) in [
         ("llama.block_count", 0, "out of range"),
@@ -147,6 +167,9 @@ fn other_models_are_named() {
     let mut other = header("llama-tiny");
     set(&mut other, "general.architecture", Item::String("gemma3".into()));
     assert!(refused(&other).contains("its architecture is gemma3; llama and qwen3 are supported"));
+    let mut part = Header::default();
+    part.key("split.count", Item::U32(3));
+    assert!(refused(&part).contains("it is in 3 files, of which this is one"));
     let mut biased = header("llama-tiny");
     biased.tensor("blk.0.attn_q.bias", Format::F32, &[256]);
     assert!(refused(&biased).contains("has a tensor blk.0.attn_q.bias, which llama models"));

@@ -257,7 +257,7 @@ impl Builder<'_> {
         let mixed = formats.iter().any(|f| *f != formats[0]);
         let columns = matrices[0].0.columns() as u32;
         let each: Vec<u32> =
-            matrices.iter().map(|(tensor, _)| (tensor.rows() / TILE_ROWS) as u32).collect();
+            matrices.iter().map(|(tensor, _)| repack::tiles(tensor) as u32).collect();
         let tiles: u32 = each.iter().sum();
 
         let Machine { sms, sm } = *self.machine;

@@ -4,10 +4,12 @@ use std::f64::consts::TAU;
 
 use super::decode::{HEADS_OF_BLOCK, MAX_SPLITS, query_groups};
 use super::prefill::quantised_bytes;
-use super::{BufferId, BufferSpec, Limits, Place, Role, Source, Upload, Value, output, state};
+use super::{
+    BufferId, BufferSpec, Limits, Machine, Place, Role, Source, Upload, Value, output, state,
+};
 use crate::gguf::Tensor;
 use crate::model::Model;
-use crate::repack;
+use crate::repack::{self, TILE_ROWS};
 
 /// Everything begins at a multiple of this: whole lines of every cache.
 const ALIGN: u64 = 256;
@@ -120,7 +122,7 @@ pub(super) struct BatchPlaces {
 }
 
 impl Places {
-    pub fn new(layout: &mut Layout, model: &Model, limits: &Limits) -> Places {
+    pub fn new(layout: &mut Layout, model: &Model, machine: &Machine, limits: &Limits) -> Places {
         let config = &model.config;
         let words = |n: usize| n as u64 * 4;
         let gpu = Place::Gpu;
@@ -169,6 +171,7 @@ impl Places {
         let heads_of_splits = (query_groups(config) * HEADS_OF_BLOCK * MAX_SPLITS) as usize;
         let partial = config.kv_heads * heads_of_splits * (config.head_size + 2);
         let ring = output::RING + limits.ring as usize;
+        let rows_of_head = repack::tiles(&model.head) * TILE_ROWS;
         let mut whole = |name: &str, role, place, bytes| {
             Value::Buffer(layout.buffer(name, role, place, bytes), 0)
         };
@@ -176,7 +179,7 @@ impl Places {
             state: whole("state", Role::State, gpu, state::BYTES),
             output: whole("output", Role::Output, Place::Shared, words(ring)),
             history: whole("history", Role::History, gpu, words(limits.context as usize)),
-            logits: whole("logits", Role::Logits, gpu, words(config.vocab)),
+            logits: whole("logits", Role::Logits, gpu, words(rows_of_head)),
             embedding,
             head,
             output_norm,
@@ -186,7 +189,7 @@ impl Places {
             qkv: layout.space(work, words(qkv)),
             attended: layout.space(work, words(config.q_size())),
             gated: layout.space(work, words(config.feed_forward)),
-            best: layout.space(work, words(config.vocab / repack::TILE_ROWS * 2)),
+            best: layout.space(work, words(machine.sms as usize * 2)),
             partial: layout.space(work, words(partial)),
             arrived: layout.space(work, words(config.heads)),
             candidates: layout.space(work, words(config.vocab)),

@@ -103,7 +103,8 @@ pub enum Role {
     /// The tokens so far: one u32 for each position. The kernels add each token that they embed or emit;
     /// a prompt is written here by the CPU before its prefill.
     History,
-    /// The logits of the last token, f32, one for each word of the vocabulary.
+    /// The logits of the last token, f32, one for each word of the vocabulary. Behind them may be others that
+    /// mean nothing.
     Logits,
 }
 
@@ -234,8 +235,8 @@ impl Plan {
     pub fn new(model: &Model, machine: &Machine, limits: &Limits) -> Result<Plan> {
         let config = &model.config;
         let refuse = |why: String| Err(Error::Model(why));
-        for (_, tensor) in model.matrices() {
-            repack::check(&tensor)?;
+        for (layer, tensor) in model.matrices() {
+            repack::check(layer, &tensor)?;
         }
         if ![32, 64, 128].contains(&config.head_size) {
             return refuse(format!(
@@ -247,7 +248,7 @@ impl Plan {
             return refuse("a context or a ring of no tokens holds nothing".into());
         }
         let mut layout = layout::Layout::default();
-        let places = layout::Places::new(&mut layout, model, limits);
+        let places = layout::Places::new(&mut layout, model, machine, limits);
         let decode = decode::token(model, machine, limits, &places);
         let prefill = Prefill::new(model, machine, limits, &places, &decode);
         Ok(Plan { buffers: layout.buffers, uploads: layout.uploads, decode, prefill })

@@ -6,7 +6,7 @@ use super::{Limits, Machine, Step, Value};
 use crate::gguf::Tensor;
 use crate::model::Model;
 use crate::quant::Format;
-use crate::repack::{self, TILE_ROWS};
+use crate::repack;
 
 /// Tokens of a block of the products.
 const PANEL: u32 = 64;
@@ -269,7 +269,7 @@ impl Builder<'_> {
         mode: Mode,
     ) {
         let b = &self.places.batch;
-        let tiles = (tensor.rows() / TILE_ROWS) as u32;
+        let tiles = repack::tiles(tensor) as u32;
         let Value::Buffer(buffer, at) = out else { unreachable!("vectors lie in buffers") };
         let args = vec![
             self.places.state,

@@ -6,6 +6,9 @@
 //! product of 16 rows. Scales follow. `ptx/src/llama/formats.h` has the other side of this.
 //!
 //! Nothing is rounded: tiles hold the same integers and scales in another order.
+//!
+//! A vocabulary has as many rows as it likes. What is missing in its last tile repeats the last row: the head
+//! gives copies the very logit of that row, and of equal ones the first is taken.
 
 mod tiles;
 
@@ -26,10 +29,10 @@ const BATCH: usize = 16 << 20;
 /// Takes bytes that go to an offset.
 pub type Put<'a, E> = &'a mut dyn FnMut(u64, &[u8]) -> std::result::Result<(), E>;
 
-/// Refuses a matrix whose sizes the kernels are not written for.
-pub fn check(tensor: &Tensor) -> Result<()> {
+/// Refuses a matrix of a layer, or one with a row for each token, whose sizes the kernels are not written for.
+pub fn check(layer: Option<usize>, tensor: &Tensor) -> Result<()> {
     let (rows, columns) = (tensor.rows(), tensor.columns());
-    if rows % 32 != 0 || columns % 32 != 0 {
+    if layer.is_some() && rows % 32 != 0 || columns % 32 != 0 {
         return Err(Error::Model(format!(
             "tensor {} has {rows} rows of {columns}; the kernels need multiples of 32",
             tensor.name
@@ -61,15 +64,21 @@ pub fn tile_bytes(format: Format, columns: usize) -> usize {
     items(format, columns) * item(format).1
 }
 
+/// Tiles of a matrix.
+pub fn tiles(tensor: &Tensor) -> usize {
+    tensor.rows().div_ceil(TILE_ROWS)
+}
+
 /// Bytes of a matrix on the GPU.
 pub fn bytes(tensor: &Tensor) -> u64 {
-    (tensor.rows() / TILE_ROWS) as u64 * tile_bytes(tensor.format, tensor.columns()) as u64
+    tiles(tensor) as u64 * tile_bytes(tensor.format, tensor.columns()) as u64
 }
 
 /// Lays `tensor` out and hands it over piece by piece: `put(offset, bytes)`, in ascending order.
 pub fn stream<E>(tensor: &Tensor, put: Put<E>) -> std::result::Result<(), E> {
     let tile = tile_bytes(tensor.format, tensor.columns());
-    let file_tile = tensor.format.bytes(tensor.columns()) * TILE_ROWS;
+    let row = tensor.format.bytes(tensor.columns());
+    let file_tile = row * TILE_ROWS;
     let tiles = tensor.rows() / TILE_ROWS;
     let threads = thread::available_parallelism().map_or(1, NonZero::get).min(16);
     let batch = (BATCH / tile).clamp(1, tiles.max(1));
@@ -90,7 +99,15 @@ pub fn stream<E>(tensor: &Tensor, put: Put<E>) -> std::result::Result<(), E> {
         });
         put((first * tile) as u64, to)?;
     }
-    Ok(())
+    let mut rest = tensor.bytes[tiles * file_tile..].to_vec();
+    if rest.is_empty() {
+        return Ok(());
+    }
+    while rest.len() < file_tile {
+        rest.extend_from_within(rest.len() - row..);
+    }
+    tiles::lay_out(tensor.format, tensor.columns(), &rest, &mut out[..tile]);
+    put((tiles * tile) as u64, &out[..tile])
 }
 
 /// Does one upload of a plan: `put(offset, bytes)` for offsets from the upload's place in its buffer.

@@ -76,6 +76,9 @@ impl Answer {
         if !ready.is_zero() {
             line += &format!("; ready after {:.2} s", ready.as_secs_f64());
         }
+        if self.ending == Ending::ContextFull {
+            line += "; the context is full";
+        }
         if let Some(seed) = self.seed {
             line += &format!("; --seed {seed} tells it again");
         }

@@ -10,6 +10,7 @@ use super::Bench;
 use super::bench::HEADING;
 use super::table::table;
 use crate::run::{Error, Interrupt, Result, Via};
+use crate::streams::tell;
 
 /// What came of all of them.
 #[derive(Debug, Serialize, Deserialize)]
@@ -31,7 +32,7 @@ pub fn compare(args: &[OsString], interrupt: &Interrupt) -> Result<Compared> {
         if interrupt.seen() {
             return Err(Error::Request("interrupted: nothing is reported".to_owned()));
         }
-        eprintln!("llama_decode: {via}");
+        tell(format!("llama_decode: {via}"));
         let mut child = Command::new(&program);
         child.args(args).args(["--bench", "--json", "--via", &via.to_string()]);
         let output = child.stderr(Stdio::piped()).output();

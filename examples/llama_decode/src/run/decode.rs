@@ -239,7 +239,7 @@ impl Decoder {
         spans
     }
 
-    /// The logits of the last token that went through the model.
+    /// The logits of the last token that went through the model: at least one for each that there is.
     pub fn logits(&mut self) -> Result<Vec<f32>> {
         let found = self.plan.buffers.iter().position(|buffer| buffer.role == Role::Logits);
         let at = found.expect("every plan has one");

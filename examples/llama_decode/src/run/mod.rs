@@ -95,6 +95,9 @@ pub enum Error {
     /// Something that cannot be done.
     #[error("{0}")]
     Request(String),
+    /// Who read standard output has gone, as `head` does, and wants no more.
+    #[error("nobody reads standard output")]
+    Gone,
     /// The model and its cache do not fit.
     #[error(
         "too little GPU memory: this model needs {} with a context of {context} tokens, of which {} are the cache, and {available}: choose a smaller --context or a smaller file",

@@ -284,7 +284,9 @@ fn whole_words_go_before_merges_for_llama_only() {
         tokenizer.encode_part("abc", Specials::Plain).expect("encodes")
     };
     assert_eq!(tokens("llama-bpe"), [words.id("abc")]);
-    assert_eq!(tokens("qwen2"), [words.id("a"), words.id("bc")]);
+    for pre in ["qwen2", "deepseek-r1-qwen", "smaug-bpe"] {
+        assert_eq!(tokens(pre), [words.id("a"), words.id("bc")], "{pre}");
+    }
 }
 
 #[test]

@@ -67,7 +67,13 @@ impl Rules {
             "llama-bpe" | "llama3" | "llama-v3" => {
                 Ok(Rules { digits: "{1,3}", compose: false, whole_words: true, add_bos: true })
             }
-            "qwen2" => Ok(Rules { digits: "", compose: true, whole_words: false, add_bos: false }),
+            // The same pattern, for files of Llama 3's relatives.
+            "smaug-bpe" => {
+                Ok(Rules { digits: "{1,3}", compose: false, whole_words: false, add_bos: false })
+            }
+            "qwen2" | "deepseek-r1-qwen" => {
+                Ok(Rules { digits: "", compose: true, whole_words: false, add_bos: false })
+            }
             other => Err(Error::Text(format!(
                 "the file's pre-tokenizer is {other:?}; llama-bpe and qwen2 are supported"
             ))),
