@@ -10,7 +10,7 @@ mod tests;
 use std::collections::HashSet;
 
 use crate::error::{Error, Result};
-use crate::gguf::{Gguf, Tensor};
+use crate::gguf::{Array, Gguf, Tensor};
 use crate::quant::Format;
 
 /// The families of models that are supported.
@@ -117,10 +117,7 @@ impl Config {
         let a = architecture.name();
         let key = |name: &str| format!("{a}.{name}");
         let size = |name: &str| size(file, &key(name));
-        let size_or = |name: &str, default: usize| match file.find::<u32>(&key(name))? {
-            Some(n) => nonzero(&key(name), n),
-            None => Ok(default),
-        };
+        let size_or = |name: &str, default| Ok(find_size(file, &key(name))?.unwrap_or(default));
 
         let embedding = size("embedding_length")?;
         let heads = size("attention.head_count")?;
@@ -190,7 +187,27 @@ impl Config {
 }
 
 fn size(file: &Gguf, key: &str) -> Result<usize> {
-    nonzero(key, file.need(key)?)
+    match find_size(file, key)? {
+        Some(size) => Ok(size),
+        None => nonzero(key, file.need(key)?),
+    }
+}
+
+/// A size, which a file may give for each layer; here all layers are alike.
+fn find_size(file: &Gguf, key: &str) -> Result<Option<usize>> {
+    let found = match file.find::<Array<'_>>(key) {
+        Ok(Some(sizes)) => {
+            let sizes = sizes.all::<u32>().unwrap_or_default();
+            let different = || Error::Model(format!("{key} is not one size for all layers"));
+            let first = *sizes.first().ok_or_else(different)?;
+            if sizes.iter().any(|size| *size != first) {
+                return Err(different());
+            }
+            Some(first)
+        }
+        _ => file.find(key)?,
+    };
+    found.map(|n| nonzero(key, n)).transpose()
 }
 
 /// A size that products of two of cannot overflow.
@@ -218,6 +235,11 @@ fn rope_divisors(file: &Gguf, config: &Config) -> Result<Vec<f32>> {
         }
     };
     let factor = factor.filter(|factor| *factor != 0.0).unwrap_or(1.0);
+    if let Some(other) = file.find::<f32>(&key("scaling.attn_factor"))?.filter(|&x| x != 1.0) {
+        return Err(Error::Model(format!(
+            "its positions are scaled with an attention factor of {other}"
+        )));
+    }
     let mut divisors = vec![factor; pairs];
     if file.tensor(ROPE_FREQS)?.is_some() {
         divisors = vector(file, ROPE_FREQS, pairs)?.iter().map(|d| d * factor).collect();

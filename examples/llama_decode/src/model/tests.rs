@@ -97,6 +97,10 @@ fn a_linear_stretch_divides_every_frequency() {
     set(&mut header, "qwen3.rope.scaling.type", Item::String("yarn".into()));
     assert!(refused(&header).contains("scaled by yarn"));
 
+    let mut header = self::header("llama-tiny");
+    set(&mut header, "llama.rope.scaling.attn_factor", Item::F32(1.5));
+    assert!(refused(&header).contains("attention factor of 1.5"));
+
     // The factor alone, by either name; and what says that there is none.
     let divisor = |keys: &[(&str, Item)]| {
         let mut header = self::header("qwen3-tiny");
@@ -156,6 +160,13 @@ fn what_does_not_fit_is_named() {
         set(&mut wrong, key, Item::U32(value));
         let told = refused(&wrong);
         assert!(told.contains(why), "{key} = {value}: {told}");
+    }
+    let mut listed = header("llama-tiny");
+    set(&mut listed, "llama.attention.head_count_kv", Item::I32s(vec![2, 2]));
+    assert_eq!(Model::new(&file(&listed)).expect("sound").config.kv_heads, 2);
+    for sizes in [vec![2, 4], vec![], vec![-2, -2]] {
+        set(&mut listed, "llama.attention.head_count_kv", Item::I32s(sizes));
+        assert!(refused(&listed).contains("head_count_kv is not one size for all layers"));
     }
     let mut wrong = header("llama-tiny");
     set(&mut wrong, "llama.attention.layer_norm_rms_epsilon", Item::F32(f32::NAN));

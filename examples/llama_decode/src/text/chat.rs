@@ -173,6 +173,14 @@ mod tests {
             ),
             ("{{ (messages[0].content is string) and messages is iterable }}", "True"),
             (
+                "{{ tools is iterable and tools | length > 0 }} {{ nothing is iterable }}",
+                "False True",
+            ),
+            (
+                "{{ 'a' is sequence }} {{ {} is sequence }} {{ none is sequence }} {{ 1 is iterable }}",
+                "True True False False",
+            ),
+            (
                 "{{ 'user' in messages[1].role }} {{ messages | length }} {{ messages|selectattr('role', 'equalto', 'user')|list|length }}",
                 "True 4 2",
             ),

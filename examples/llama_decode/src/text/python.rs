@@ -1,6 +1,6 @@
 //! What chat templates expect of the Python program that they are written for.
 
-use minijinja::value::Kwargs;
+use minijinja::value::{Kwargs, ValueKind};
 use minijinja::{Environment, Error, ErrorKind, Value};
 use serde::Serialize;
 use serde_json::ser::{Formatter, PrettyFormatter, Serializer};
@@ -16,6 +16,12 @@ pub(super) fn teach(environment: &mut Environment<'_>) {
         jiff::fmt::strtime::format(format, &jiff::Zoned::now()).map_err(invalid)
     });
     environment.add_filter("tojson", tojson);
+    // Nothing at all is neither, to Python; text is both.
+    environment.add_test("iterable", |value: &Value| !value.is_none() && value.try_iter().is_ok());
+    environment.add_test("sequence", |value: &Value| {
+        let sequences = [ValueKind::Seq, ValueKind::Map, ValueKind::String];
+        value.is_undefined() || sequences.contains(&value.kind())
+    });
 }
 
 /// Templates mark what the model itself said as `generation`, for whoever trains on it. To everybody
