@@ -45,6 +45,8 @@ fn decode(options: &Options, started: Instant) -> Result<Ending> {
     if options.measure.compare {
         return compare(options, &interrupt);
     }
+    // While nothing runs, Ctrl-C ends the program at once.
+    interrupt.raise();
     let file = match &options.model {
         Some(path) => Gguf::open(path)?,
         None => Gguf::new(STORIES)?,
@@ -68,6 +70,7 @@ fn decode(options: &Options, started: Instant) -> Result<Ending> {
     };
     let (via, context) = (options.dispatch.via, options.text.context);
     let mut decoder = run::start(&file, &model, via, context, pace, &mut progress)?;
+    interrupt.clear();
     status.clear();
     let ready = started.elapsed();
 
@@ -177,9 +180,13 @@ fn read(path: &Path) -> Result<String> {
     } else {
         (path.display().to_string(), fs::read_to_string(path))
     };
-    read.map_err(|error| match error.kind() {
-        io::ErrorKind::InvalidData => Error::Request(format!("{name} is not text in UTF-8")),
-        _ => Error::Request(format!("cannot read {name}: {error}")),
+    read.map_err(|error| cannot_read(&name, &error))
+}
+
+fn cannot_read(name: &str, error: &io::Error) -> Error {
+    Error::Request(match error.kind() {
+        io::ErrorKind::InvalidData => format!("{name} is not text in UTF-8"),
+        _ => format!("cannot read {name}: {error}"),
     })
 }
 
@@ -252,11 +259,11 @@ fn talk(mut chat: Chat, decoder: &mut Decoder, settings: &Settings) -> Result<En
         if io::stdin().is_terminal() {
             let _ = write!(io::stderr(), "> ");
         }
-        // While nothing runs, Ctrl-C ends the program at once.
+        // While nothing runs, here too, Ctrl-C ends the program at once.
         settings.interrupt.raise();
         let line = lines.next().transpose();
         settings.interrupt.clear();
-        let line = line.map_err(|error| Error::Request(format!("cannot read: {error}")))?;
+        let line = line.map_err(|error| cannot_read("standard input", &error))?;
         let Some(line) = line else { return Ok(Ending::EndOfText) };
         if line.trim().is_empty() {
             continue;

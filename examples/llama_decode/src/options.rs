@@ -57,10 +57,10 @@ pub struct TextOptions {
     #[arg(long, group = "input")]
     pub chat: bool,
     /// What the model is told before a chat
-    #[arg(long, value_name = "TEXT", requires = "chat")]
+    #[arg(long, value_name = "TEXT", requires = "chat", conflicts_with_all = ["prompt", "file", "ids"])]
     pub system: Option<String>,
     /// Let the model think aloud before it answers, if it is one that does
-    #[arg(long, requires = "chat")]
+    #[arg(long, requires = "chat", conflicts_with_all = ["prompt", "file", "ids"])]
     pub think: bool,
     /// At most so many tokens
     #[arg(short = 'n', long, value_name = "N", default_value_t = 256, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..))]
@@ -225,7 +225,10 @@ mod tests {
         let options = Options::parse_from(["llama_decode", "m.gguf", "--profile", "--ids", "1,2"]);
         assert_eq!(options.measure.profile, Some(None));
         assert_eq!(options.text.ids, [1, 2]);
-        assert!(Options::try_parse_from(["llama_decode", "--chat", "-p", "x"]).is_err());
+        for wrong in [&["--chat", "-p", "x"][..], &["--think"], &["-p", "x", "--system", "y"]] {
+            let args = ["llama_decode"].iter().chain(wrong);
+            assert!(Options::try_parse_from(args).is_err(), "{wrong:?}");
+        }
     }
 
     #[test]

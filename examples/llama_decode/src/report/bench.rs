@@ -103,7 +103,7 @@ pub fn bench(
     let context = decoder.context();
     let mut points = Vec::new();
     for depth in depths {
-        if depth + 1 + tokens > context {
+        if depth.saturating_add(1).saturating_add(tokens) > context {
             say(format!("depth {depth} is left out: the context holds {context} tokens"));
             continue;
         }

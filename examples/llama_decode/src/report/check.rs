@@ -52,17 +52,16 @@ pub fn check(
     say: &mut dyn FnMut(String),
 ) -> Result<Check> {
     let (vocab, greedy) = (model.config.vocab, Sampling::default());
+    let context = decoder.context();
     let mut depths = depths.to_vec();
     depths.sort_unstable();
     depths.dedup();
     let mut reference = Reference::new(model);
     let mut checked = Vec::new();
     for depth in depths {
-        if depth + 1 + tokens > decoder.context() {
-            return Err(Error::Request(format!(
-                "{tokens} tokens at depth {depth} do not fit the context of {}: choose a larger --context",
-                decoder.context()
-            )));
+        if depth.saturating_add(1).saturating_add(tokens) > context {
+            say(format!("depth {depth} is left out: the context holds {context} tokens"));
+            continue;
         }
         say(format!("checking {tokens} tokens at depth {depth}"));
         let prompt = prompt(depth + 1, vocab as u32);
@@ -100,6 +99,11 @@ pub fn check(
             margin: below.iter().map(|(_, apart)| *apart).fold(0.0, f64::max),
             said,
         });
+    }
+    if checked.is_empty() {
+        return Err(Error::Request(format!(
+            "nothing is checked: no depth leaves room for {tokens} tokens in a context of {context}"
+        )));
     }
     Ok(Check { depths: checked })
 }

@@ -153,7 +153,7 @@ impl Decoder {
         let context = self.limits.context as usize;
         if prompt.len() > context {
             return Err(Error::request(format!(
-                "the prompt has {} tokens and the context holds {context}: choose a larger --context",
+                "the prompt has {} tokens and the context holds {context}: shorten it, or choose a larger --context",
                 prompt.len()
             )));
         }

@@ -206,7 +206,7 @@ fn the_context_fills_up() {
     let refused = decoder.prefill(&[0; 65]).unwrap_err().to_string();
     assert_eq!(
         refused,
-        "the prompt has 65 tokens and the context holds 64: choose a larger --context"
+        "the prompt has 65 tokens and the context holds 64: shorten it, or choose a larger --context"
     );
 }
 
