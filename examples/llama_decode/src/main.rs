@@ -1,5 +1,6 @@
 //! The `llama_decode` command.
 
+use std::fs::File;
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::io::{self, IsTerminal, Read, Write};
 use std::path::Path;
@@ -173,14 +174,25 @@ fn prompt(options: &Options, tokenizer: Option<&Tokenizer>) -> Result<Prompt> {
     Ok(Prompt::Tokens { tokens, text })
 }
 
+/// Bytes of a prompt: far more than any model's context has room for, and no more than can be waited for.
+const LONGEST_PROMPT: u64 = 16 << 20;
+
 fn read(path: &Path) -> Result<String> {
-    let mut text = String::new();
-    let (name, read) = if path == Path::new("-") {
-        ("standard input".to_owned(), io::stdin().read_to_string(&mut text).map(|_| text))
+    let (name, file): (String, io::Result<Box<dyn Read>>) = if path == Path::new("-") {
+        ("standard input".to_owned(), Ok(Box::new(io::stdin())))
     } else {
-        (path.display().to_string(), fs::read_to_string(path))
+        (path.display().to_string(), File::open(path).map(|file| Box::new(file) as _))
     };
-    read.map_err(|error| cannot_read(&name, &error))
+    let mut bytes = Vec::new();
+    let read = file.and_then(|file| file.take(LONGEST_PROMPT + 1).read_to_end(&mut bytes));
+    read.map_err(|error| cannot_read(&name, &error))?;
+    if bytes.len() as u64 > LONGEST_PROMPT {
+        let most = Mib(LONGEST_PROMPT);
+        return Err(Error::Request(format!(
+            "{name} has more than {most}, and no model has a context for that"
+        )));
+    }
+    String::from_utf8(bytes).map_err(|_| cannot_read(&name, &io::ErrorKind::InvalidData.into()))
 }
 
 fn cannot_read(name: &str, error: &io::Error) -> Error {
