@@ -513,7 +513,10 @@ fn warp_error(kind: &FaultKind) -> Option<u32> {
         FaultKind::WrongSpace => Some(0x10),
         FaultKind::Constant { .. } => Some(0x12),
         // Hardware has no code for these: it hangs, or writes all the same.
-        FaultKind::Barrier { .. } | FaultKind::Deadlock | FaultKind::ReadOnly => None,
+        FaultKind::Barrier { .. }
+        | FaultKind::Deadlock
+        | FaultKind::ReadOnly
+        | FaultKind::MatrixOffset => None,
     }
 }
 

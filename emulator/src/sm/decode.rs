@@ -18,6 +18,8 @@ pub struct Decoded {
 pub enum Illegal {
     /// No instruction has this 12-bit opcode.
     Opcode(u128),
+    /// The named instruction is known, and why it is not run.
+    Refused(u128, &'static str, &'static str),
     /// A modifier of the named instruction has a value that means nothing.
     Modifier(u128, &'static str),
     /// Bits that the named instruction does not use are set, or fixed bits have another value.
@@ -31,6 +33,9 @@ impl fmt::Display for Illegal {
         match self {
             Illegal::Opcode(word) => {
                 write!(f, "{word:032x}: unknown opcode {:03x}", word & 0xfff)
+            }
+            Illegal::Refused(word, name, why) => {
+                write!(f, "{word:032x}: {name} is not run here: {why}")
             }
             Illegal::Modifier(word, name) => {
                 write!(f, "{word:032x}: {name} with a meaningless modifier")
@@ -57,7 +62,13 @@ impl Decoded {
 
 /// Decodes one word, strictly.
 pub fn decode(arch: Arch, word: u128) -> Result<Decoded, Illegal> {
-    let (row, form) = lookup(arch, word).ok_or(Illegal::Opcode(word))?;
+    let Some((row, form)) = lookup(arch, word) else {
+        let known = |(opcode, ..): &&(u16, _, _)| u128::from(*opcode) == word & 0xfff;
+        let known = REFUSED.iter().filter(|_| arch == Arch::Sm90).find(known);
+        return Err(
+            known.map_or(Illegal::Opcode(word), |(_, name, why)| Illegal::Refused(word, name, why))
+        );
+    };
     let decoded = Decoded { arch, word, row, form };
     let mut known = 0xfff | GUARD.mask() | GUARD_NOT.mask() | SCHEDULING.mask();
     let mut wrong = 0;
@@ -306,6 +317,20 @@ impl Decoded {
             }
             Operand::UniformAddress => PAIR.mask() | UNIFORM.mask(),
             Operand::AtomAddress => ATOM_DESCRIPTOR.mask() | ATOM_PAIR.mask(),
+            // Only floats have signs to turn, and only halves lie by columns.
+            Operand::Descriptors { lo, a } => {
+                let floats = self.row.kind == Kind::GroupFloats;
+                let halves = floats && self.get(Field::bit(77)) == 0;
+                let when = |on: bool, field: Field| if on { field.mask() } else { 0 };
+                bits(lo + 5, lo)
+                    | when(floats && a, NEG_A)
+                    | when(floats, NEG_B)
+                    | when(halves && a, TURN_A)
+                    | when(halves, TURN_B)
+            }
+            Operand::GroupA if self.row.kind == Kind::GroupFloats => SRC_A.mask() | NEG_A.mask(),
+            Operand::GroupA => SRC_A.mask(),
+            Operand::Board(field) => field.mask(),
             Operand::UniformPlace(lo) => bits(lo + 5, lo),
             Operand::BulkPolicy if self.descriptor() => DESCRIPTOR.mask() | BULK_POLICY.mask(),
             Operand::BulkPolicy => DESCRIPTOR.mask(),
@@ -355,6 +380,7 @@ impl Decoded {
             BulkPrefetch,
             BulkCommit,
             TensorMapForget,
+            SetRegisters,
         ];
         self.row.uniform() || kinds.contains(&self.row.kind)
     }

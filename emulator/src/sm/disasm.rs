@@ -386,6 +386,30 @@ impl Decoded {
                 }
                 bracket(out, &[base, uniform], displacement)
             }
+            Operand::Descriptors { lo, a } => {
+                write!(out, "gdesc[{}]", uniform_register(at(lo, 6)))?;
+                let floats = self.row.kind == Kind::GroupFloats;
+                let said = [
+                    (a && floats, NEG_A, ".negA"),
+                    (floats, NEG_B, ".negB"),
+                    (a, TURN_A, ".tnspA"),
+                    (true, TURN_B, ".tnspB"),
+                ];
+                for (_, _, text) in
+                    said.iter().filter(|(on, field, _)| *on && self.get(*field) == 1)
+                {
+                    out.write_str(text)?;
+                }
+                Ok(())
+            }
+            Operand::GroupA => {
+                let sign = self.row.kind == Kind::GroupFloats && self.get(NEG_A) == 1;
+                write!(out, "{}{}", if sign { "-" } else { "" }, register(self.get(SRC_A)))
+            }
+            Operand::Board(field) => match self.get(field) {
+                7 => Ok(()),
+                n => write!(out, "gsb{n}"),
+            },
             Operand::UniformPlace(lo) => write!(out, "[{}]", uniform_register(at(lo, 6))),
             Operand::BulkPolicy if self.descriptor() => {
                 write!(out, "desc[{}]", uniform_register(self.get(BULK_POLICY)))

@@ -126,6 +126,8 @@ pub(crate) enum Op {
     // Stores matrices to shared memory.
     Stsm { s: u16, at: Address, count: u8, transpose: bool },
     Movm { d: u16, a: u16 },
+    // A warp's part of a product of its group.
+    Group(Group),
     // Special registers and constants.
     Special { d: u16, index: u8, wide: bool },
     SpecialU { d: u8, index: u8 },
@@ -156,6 +158,8 @@ pub(crate) enum Op {
     Fence,
     Barrier { mode: BarrierMode, id: Given, count: Given, from: Pred },
     BarrierResult { d: u16, p: u8 },
+    // The warp has so many registers from now on.
+    SetRegisters { count: u16, p: u8 },
     // The barrier of the cluster.
     ClusterArrive,
     ClusterWait,
@@ -185,6 +189,8 @@ pub(crate) enum Op {
 pub(crate) enum UOp {
     Mov { d: u8, b: Src },
     Add3 { d: u8, a: Src, b: Src, c: Src, extended: bool, out: [u8; 2], carry: [Pred; 2] },
+    // Pairs of registers.
+    AddWide { d: u8, from: [u8; 3] },
     Mad { d: u8, a: Src, b: Src, c: Src, carry: Option<Pred> },
     MadWide { d: u8, a: Src, b: Src, c: Src, signed: bool, carry: Option<Pred>, out: u8 },
     Lea { d: u8, a: Src, b: Src, c: Src, how: Lea, carry: Pred, out: u8 },

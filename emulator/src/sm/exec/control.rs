@@ -200,6 +200,13 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
         }
         Op::WarpSync { mask, also } => warp_sync(w, mask, exec & w.mask(also)),
         Op::Barrier { mode, id, count, from } => barrier(w, e, (mode, id, count, from), exec),
+        Op::SetRegisters { count, p } => {
+            w.resize(count);
+            // Somebody always has some to give.
+            w.set_upred(p, true);
+            w.now.pc += 1;
+            Ok(Flow::Yield)
+        }
         Op::ClusterArrive => {
             w.came = e.opened + 1;
             w.now.pc += 1;

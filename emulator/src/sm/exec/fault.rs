@@ -34,6 +34,8 @@ pub enum FaultKind {
         /// Its rank in the cluster.
         rank: u32,
     },
+    /// A descriptor of a matrix that begins within a pattern of its swizzle.
+    MatrixOffset,
     /// Outside the thread's local memory.
     Local,
     /// An operation that this memory does not have.
@@ -74,6 +76,12 @@ impl fmt::Display for FaultKind {
             FaultKind::Shared { size } => write!(f, "outside the {size} bytes of shared memory"),
             FaultKind::NoBlock { rank } => {
                 write!(f, "no block of rank {rank} is in the cluster, or it has ended")
+            }
+            FaultKind::MatrixOffset => {
+                write!(
+                    f,
+                    "a matrix descriptor has a base offset, which the interpreter does not know"
+                )
             }
             FaultKind::Local => write!(f, "outside the thread's local memory"),
             FaultKind::WrongSpace => write!(f, "no such operation on this memory"),

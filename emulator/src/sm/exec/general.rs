@@ -6,7 +6,7 @@ use super::fault::{FaultKind, Step, trap};
 use super::lanes::{float_mods, holds, map1, map2, map3, row, scalar, set_both};
 use super::run::Flow;
 use super::warp::Warp;
-use super::{across, control, memory, packed, tensor, uniform};
+use super::{across, control, group, memory, packed, tensor, uniform};
 use crate::sm::meaning::convert::{self, Float};
 use crate::sm::meaning::{compare, double, float, half, integer, mufu, pack};
 use crate::sm::op::*;
@@ -85,6 +85,9 @@ pub(super) fn choose(op: &Op) -> Code {
         | Op::Stsm { .. }
         | Op::Ldsm { .. }
         | Op::Movm { .. } => code!(|w, e, exec, inst| tensor::step(w, e, &inst.op, exec)),
+        Op::Group(_) => {
+            code!(|w, e, exec, Op::Group(group)| group::multiply(w, e, group, exec))
+        }
         Op::HAdd { .. }
         | Op::HMul { .. }
         | Op::HFma { .. }

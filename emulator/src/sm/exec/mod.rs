@@ -8,6 +8,7 @@ mod control;
 mod fault;
 mod general;
 mod global;
+mod group;
 mod hot;
 mod integers;
 mod lanes;

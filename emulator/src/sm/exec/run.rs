@@ -63,7 +63,7 @@ pub(super) fn run_with(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl 
 
 fn steps(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Step<()> {
     let end = e.clock + turn;
-    let allocated = e.launch.registers.min(u32::from(ZERO)) as u16;
+    let allocated = w.allocated;
     let program = e.program;
     while e.clock < end {
         if w.now.mask == 0 {
@@ -93,7 +93,7 @@ fn steps(w: &mut Warp, e: &mut Shared, turn: u64, hook: &mut impl Hook) -> Step<
                 continue;
             }
             if inst.registers > allocated {
-                return trap(FaultKind::Register { allocated: e.launch.registers });
+                return trap(FaultKind::Register { allocated: allocated.into() });
             }
             hook.before(w, e, inst, exec);
             // SAFETY: the code was chosen for this instruction, on this processor.

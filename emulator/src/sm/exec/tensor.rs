@@ -11,7 +11,7 @@ use crate::sm::op::*;
 
 /// The `count` registers of a fragment.
 #[inline(always)]
-fn fragment(w: &Warp, first: u16, count: usize) -> &[Row] {
+pub(super) fn fragment(w: &Warp, first: u16, count: usize) -> &[Row] {
     const ZEROS: &[Row] = &[[0; 32]; 4];
     match first {
         ZERO => &ZEROS[..count],
@@ -121,7 +121,7 @@ pub(super) fn step(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<Flo
 }
 
 #[inline(always)]
-fn put(w: &mut Warp, d: u16, exec: u32, rows: &[Row]) {
+pub(super) fn put(w: &mut Warp, d: u16, exec: u32, rows: &[Row]) {
     if d != SINK {
         for (at, row) in rows.iter().enumerate() {
             w.write(d + at as u16, exec, row);

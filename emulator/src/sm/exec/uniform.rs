@@ -36,6 +36,11 @@ pub(super) fn step(w: &mut Warp, e: &Shared, op: UOp) -> Step<Flow> {
             w.set_upred(out[1], q);
             (d, sum)
         }
+        UOp::AddWide { d, from } => {
+            let sum = from.iter().fold(0u64, |sum, pair| sum.wrapping_add(w.upair(*pair)));
+            w.set_upair(d, sum);
+            return Ok(Flow::Next);
+        }
         UOp::Mad { d, a, b, c, carry } => {
             let [x, y, z] = values(w, e, [a, b, c])?;
             let add = match (c.neg, carry) {

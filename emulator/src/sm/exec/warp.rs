@@ -57,6 +57,8 @@ pub(crate) struct Warp {
     pub(crate) waiting: Vec<Waiting>,
     /// The outcome of the last reducing barrier: count, and the yes or no of it.
     pub(crate) reduced: (u32, bool),
+    /// How many registers it may name.
+    pub(crate) allocated: u16,
     /// At which opening of the cluster's barrier it has last come, counted from one.
     pub(crate) came: u64,
     /// Local memory of all lanes, made when first used.
@@ -124,10 +126,20 @@ impl Warp {
             ready: Vec::new(),
             waiting: Vec::new(),
             reduced: (0, false),
+            allocated: count.min(ZERO.into()) as u16,
             came: 0,
             local: Vec::new(),
             index,
         }
+    }
+
+    /// Has so many registers; new ones hold zeros.
+    pub(crate) fn resize(&mut self, count: u16) {
+        let (old, new) = (self.allocated, count.min(ZERO));
+        if new > old {
+            self.regs[old as usize..new as usize].fill([0; 32]);
+        }
+        self.allocated = new;
     }
 
     /// The warp has ended.

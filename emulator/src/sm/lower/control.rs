@@ -128,6 +128,14 @@ impl Lowering<'_> {
                     from: also,
                 }
             }
+            Kind::SetRegisters => {
+                let count = self.get(SLOT32_IMM);
+                // PTX has 24 to 256 of them, by eights.
+                if !(24..=256).contains(&count) || count % 8 != 0 {
+                    return None;
+                }
+                Op::SetRegisters { count: count as u16, p: self.pdst(81) }
+            }
             Kind::ClusterArrive => Op::ClusterArrive,
             Kind::ClusterWait => Op::ClusterWait,
             Kind::B2r => Op::BarrierResult { d: self.dst(1), p: self.pdst(81) },

@@ -1,6 +1,7 @@
 //! From a decoded word to the typed instruction that runs.
 
 mod control;
+mod group;
 mod impossible;
 mod math;
 mod memory;
@@ -27,6 +28,7 @@ pub(crate) fn lower(decoded: &Decoded) -> Result<Inst, Illegal> {
         .or_else(|| lowering.packing())
         .or_else(|| lowering.sparse())
         .or_else(|| lowering.sync())
+        .or_else(|| lowering.group())
         .or_else(|| lowering.memory())
         .or_else(|| lowering.control())
         .ok_or(Illegal::Modifier(decoded.word, decoded.row.name))?;

@@ -23,6 +23,13 @@ impl Lowering<'_> {
                 out: [self.pdst(81), self.pdst(84)],
                 carry: self.carries(),
             },
+            Kind::UIAdd3Wide => UOp::AddWide {
+                d: if d == USINK { d } else { self.upair(d) },
+                from: [USRC_A, SLOT32_UREG, SLOT64_UREG].map(|field| {
+                    let index = self.get(field) as u8;
+                    self.upair(index)
+                }),
+            },
             Kind::UIMad => UOp::Mad {
                 d,
                 a: self.a(),

@@ -202,6 +202,30 @@ pub(crate) enum WideAtomic {
     Cas,
 }
 
+/// What a product of a warp group multiplies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum GroupOf {
+    Floats {
+        element: Element,
+        how: Summation,
+        single: bool,
+    },
+    Integers {
+        kinds: (Small, Small),
+        saturate: bool,
+    },
+    /// Bits that both have.
+    Bits,
+}
+
+/// What is done to A and to B before they are multiplied.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Flips {
+    pub(crate) negate: [bool; 2],
+    /// They lie in memory by columns of A, or rows of B.
+    pub(crate) turn: [bool; 2],
+}
+
 /// What a sparse product multiplies.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum SparseOf {

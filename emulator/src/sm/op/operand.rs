@@ -1,5 +1,6 @@
 //! Where an instruction reads and writes: registers, predicates, constants, addresses.
 
+use super::{Flips, GroupOf};
 use crate::sm::meaning::tensor::Shape;
 
 /// Rows of the register file beyond R0..R254: what RZ reads, where writes to RZ go, and where operands
@@ -80,6 +81,22 @@ pub(crate) struct Matrices {
     pub(crate) b: u16,
     pub(crate) c: u16,
     pub(crate) shape: Shape,
+    /// Whether C is added at all.
+    pub(crate) plus: Pred,
+}
+
+/// Sixteen rows of a product of a warp group.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Group {
+    pub(crate) d: u16,
+    /// Where A is, unless it lies in shared memory as B does.
+    pub(crate) a: Option<u16>,
+    pub(crate) c: u16,
+    pub(crate) columns: u16,
+    /// The uniform registers of the descriptors of A, and then of B.
+    pub(crate) places: u8,
+    pub(crate) of: GroupOf,
+    pub(crate) flips: Flips,
     /// Whether C is added at all.
     pub(crate) plus: Pred,
 }

@@ -56,6 +56,12 @@ fn alone(kind: Kind) -> bool {
             | BulkPrefetch
             | BulkCommit
             | TensorMapForget
+            | GroupFence
+            | GroupFloats
+            | GroupBytes
+            | GroupBits
+            | SetRegisters
+            | UIAdd3Wide
             | CallReg
             | Ret
             | Exit

@@ -432,4 +432,94 @@ pub(crate) const SYNC_COUNTS: Modifier =
     field(86, 84, &["", "A1T0", "A0T1", "A0TR", "A0TX", "ART0"]);
 pub(crate) const SYNC_TRY: Modifier = flag(72, &["", "TRYWAIT"]);
 pub(crate) const VIEW: Modifier = flag(72, &["S", "G"]);
+/// The shapes of a product of a warp group: 64 rows by some columns, and how deep.
+macro_rules! wide {
+    ($k:literal) => {
+        [
+            concat!("64x8x", $k),
+            concat!("64x16x", $k),
+            concat!("64x24x", $k),
+            concat!("64x32x", $k),
+            concat!("64x40x", $k),
+            concat!("64x48x", $k),
+            concat!("64x56x", $k),
+            concat!("64x64x", $k),
+            concat!("64x72x", $k),
+            concat!("64x80x", $k),
+            concat!("64x88x", $k),
+            concat!("64x96x", $k),
+            concat!("64x104x", $k),
+            concat!("64x112x", $k),
+            concat!("64x120x", $k),
+            concat!("64x128x", $k),
+            concat!("64x136x", $k),
+            concat!("64x144x", $k),
+            concat!("64x152x", $k),
+            concat!("64x160x", $k),
+            concat!("64x168x", $k),
+            concat!("64x176x", $k),
+            concat!("64x184x", $k),
+            concat!("64x192x", $k),
+            concat!("64x200x", $k),
+            concat!("64x208x", $k),
+            concat!("64x216x", $k),
+            concat!("64x224x", $k),
+            concat!("64x232x", $k),
+            concat!("64x240x", $k),
+            concat!("64x248x", $k),
+            concat!("64x256x", $k),
+        ]
+    };
+}
+pub(crate) const GROUP_SHAPE: Field = Field::new(58, 53);
+/// Halves by their columns, then TF32, which is half as deep.
+pub(crate) const GROUP_FLOATS: Modifier = Modifier::new(GROUP_SHAPE, {
+    const NAMES: [&str; 64] = {
+        let (halves, words) = (wide!("16"), wide!("8"));
+        let mut names = [BAD; 64];
+        let mut n = 0;
+        while n < 32 {
+            names[n] = halves[n];
+            names[32 + n] = words[n];
+            n += 1;
+        }
+        names
+    };
+    &NAMES
+});
+/// Bytes: 8, 16, 24 and 32 columns, then every other of those above, in steps of three.
+pub(crate) const GROUP_BYTES: Modifier = Modifier::new(GROUP_SHAPE, {
+    const NAMES: [&str; 52] = {
+        let bytes = wide!("32");
+        let mut names = [BAD; 52];
+        let mut n = 0;
+        while n < 18 {
+            names[3 * n] = bytes[if n < 4 { n } else { 2 * n - 3 }];
+            n += 1;
+        }
+        names
+    };
+    &NAMES
+});
+pub(crate) const GROUP_BITS: Modifier = Modifier::new(GROUP_SHAPE, &wide!("256"));
+pub(crate) const GROUP_SUM: Modifier = flag(75, &["F16", "F32"]);
+pub(crate) const GROUP_TYPE: Modifier = field(77, 76, &["", "BF16", "TF32"]);
+pub(crate) const GROUP_A_SIGN: Modifier = flag(76, &["U8", "S8"]);
+pub(crate) const GROUP_B_SIGN: Modifier = flag(82, &["U8", "S8"]);
+pub(crate) const GROUP_SAT: Modifier = flag(75, &["", "SAT"]);
+pub(crate) const GROUP_AND: Modifier = flag(78, &["-", "AND"]);
+pub(crate) const GROUP_POPC: Modifier = flag(80, &["-", "POPC"]);
+/// Signs of A and B, and whether either lies in memory by columns.
+pub(crate) const NEG_A: Field = Field::bit(72);
+pub(crate) const NEG_B: Field = Field::bit(63);
+pub(crate) const TURN_A: Field = Field::bit(61);
+pub(crate) const TURN_B: Field = Field::bit(62);
+/// Which scoreboard of the group counts a product; seven is none.
+pub(crate) const GROUP_BOARD: Field = Field::new(86, 84);
+/// What is done to a tensor map in its cache: forgotten, or fetched.
+pub(crate) const MAP_CACHE: Modifier = flag(82, &["IV", "PF"]);
+/// A warp gives registers back, or takes some.
+pub(crate) const REGISTERS_CHANGE: Modifier = field(73, 72, &["-", "DEALLOC", "TRY_ALLOC"]);
+pub(crate) const REGISTERS_POOL: Modifier = flag(74, &["-", "CTAPOOL"]);
+pub(crate) const GROUP_WAIT: Field = Field::new(74, 72);
 pub(crate) const PAIR_ROUND: Modifier = field(79, 78, &["", "-", "-", "TRUNC"]);

@@ -217,6 +217,13 @@ pub(crate) enum Operand {
     Window { ur: Option<u8>, scaled: bool },
     /// Shared memory at a uniform register at 29:24 and an offset.
     UniformWindow,
+    /// The descriptors of matrices in shared memory, at a uniform register at `lo`, and what is done to these: to
+    /// that of A too, if it is there.
+    Descriptors { lo: u8, a: bool },
+    /// A matrix A in registers, whose sign can be turned.
+    GroupA,
+    /// A scoreboard of the warp group, if it is one.
+    Board(Field),
     /// Memory at a uniform register at `lo`.
     UniformPlace(u8),
     /// The cache policy of a bulk copy, where it has one.
@@ -349,9 +356,34 @@ pub(crate) fn lookup(arch: Arch, word: u128) -> Option<(&'static Row, u8)> {
     rows.copied().find(|(row, _)| row.variant.is_none_or(fits))
 }
 
+const NO_MAP: &str = "what the 128 bytes of a tensor map say is not published";
+const NO_SUM: &str = "how many bits a sum of products of eight-bit floats keeps is not published";
+
+/// Instructions of Hopper that compilers make and that are not run: opcode, name, and why.
+pub(crate) const REFUSED: &[(u16, &str, &str)] = &[
+    (0x5b4, "UTMALDG", NO_MAP),
+    (0x5b5, "UTMASTG", NO_MAP),
+    (0x3b6, "UTMAREDG", NO_MAP),
+    (0x5b8, "UTMAPF", NO_MAP),
+    (0x9f3, "QGMMA", NO_SUM),
+    (0xdf3, "QGMMA", NO_SUM),
+];
+
 /// Instructions that do here what the documents of PTX say of them, and that no GPU was asked about, not even as
 /// part of a kernel.
-pub const FROM_DOCUMENTS: &[&str] = &["REDAS", "UBLKCP", "UBLKRED", "UBLKPF.L2"];
+pub const FROM_DOCUMENTS: &[&str] = &[
+    "REDAS",
+    "UBLKCP",
+    "UBLKRED",
+    "UBLKPF.L2",
+    "WARPGROUP.ARRIVE",
+    "WARPGROUP.DEPBAR.LE",
+    "HGMMA",
+    "IGMMA",
+    "BGMMA",
+    "USETMAXREG",
+    "UIADD3.64",
+];
 
 /// Every instruction form of the table on `arch`: its 12-bit opcode field and its name.
 pub fn forms(arch: Arch) -> Vec<(u16, &'static str)> {

@@ -3,6 +3,7 @@
 mod clusters;
 mod decoder;
 mod gemv;
+mod groups;
 mod harness;
 mod instructions;
 mod kernels;

@@ -39,6 +39,7 @@ fn mutants(arch: Arch) {
         Arch::Sm90 => vec![
             (own(arch, "copies"), vec!["hand_over", "swap"]),
             (own(arch, "bulk"), vec!["there_and_back", "to_many", "signals", "reduces"]),
+            (own(arch, "group"), vec!["halves", "half_sums"]),
         ],
     });
     let kernels: usize = files.iter().map(|(_, names)| names.len()).sum();
