@@ -356,8 +356,8 @@ pub(crate) fn lookup(arch: Arch, word: u128) -> Option<(&'static Row, u8)> {
     rows.copied().find(|(row, _)| row.variant.is_none_or(fits))
 }
 
-const NO_MAP: &str = "what the 128 bytes of a tensor map say is not published";
-const NO_SUM: &str = "how many bits a sum of products of eight-bit floats keeps is not published";
+const NO_MAP: &str = "what the 128 bytes of a tensor map say is not known here";
+const NO_SUM: &str = "how many bits a sum of products of eight-bit floats keeps is not known here";
 
 /// Instructions of Hopper that compilers make and that are not run: opcode, name, and why.
 pub(crate) const REFUSED: &[(u16, &str, &str)] = &[

@@ -22,9 +22,9 @@ impl Layout {
     /// Which piece of 16 bytes of a row of the pattern a piece is in.
     fn piece(self, row: usize, piece: usize) -> usize {
         match self.row {
-            128 => piece ^ row % 8,
-            64 => piece ^ row / 2 % 4,
-            32 => piece ^ row / 4 % 2,
+            128 => piece ^ (row % 8),
+            64 => piece ^ (row / 2 % 4),
+            32 => piece ^ (row / 4 % 2),
             _ => piece,
         }
     }
@@ -49,7 +49,7 @@ impl Layout {
 
     fn descriptor(self, at: usize, lines: usize) -> u64 {
         let (leading, stride, mode) = self.distances(lines);
-        (at / 16 | (leading / 16) << 16 | (stride / 16) << 32) as u64 | mode << 62
+        ((at / 16) | ((leading / 16) << 16) | ((stride / 16) << 32)) as u64 | (mode << 62)
     }
 
     /// Where the byte at `byte` along a line lies.
