@@ -38,7 +38,7 @@ fn main() {
     for ((opcode, name), line) in &lines {
         let otherwise = match (line.words, line.hopper, alone.contains(opcode)) {
             (1.., ..) => "",
-            _ if FROM_DOCUMENTS.contains(name) => "from the documents of PTX: no GPU was asked",
+            _ if FROM_DOCUMENTS.contains(name) => "from documents: no GPU was asked",
             (_, false, true) => {
                 "Hopper has no such word; its meaning is that of a word that was compared"
             }

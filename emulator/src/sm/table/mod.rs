@@ -369,8 +369,8 @@ pub(crate) const REFUSED: &[(u16, &str, &str)] = &[
     (0xdf3, "QGMMA", NO_SUM),
 ];
 
-/// Instructions that do here what the documents of PTX say of them, and that no GPU was asked about, not even as
-/// part of a kernel.
+/// Instructions that do here what PTX says of them (UIADD3.64: what the disassembler's name says), and that no GPU
+/// was asked about, not even as part of a kernel.
 pub const FROM_DOCUMENTS: &[&str] = &[
     "REDAS",
     "UBLKCP",
