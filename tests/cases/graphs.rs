@@ -3,7 +3,7 @@
 use doorbell::{Buffer, Device, Launch, Memory, Module, Recorder, Recording, Result, Slot, args};
 
 use super::kernels::module;
-use super::random::Rng;
+use super::random::{Rng, number};
 
 const ELEMENTS: usize = 200;
 /// How far back a launch looks for those that it waits for.
@@ -11,7 +11,13 @@ const WINDOW: usize = 8;
 /// Sums stay below this with every value that the roots are given: numbers of single precision are
 /// exact up to 2^24.
 const LARGEST: u32 = 1 << 24;
-const REPLAYS: u32 = 20;
+/// How many different values the roots are given.
+const VALUES: u32 = 20;
+
+/// How often each recording is replayed: 20 times, or `DOORBELL_REPLAYS`.
+fn replays() -> u32 {
+    number("DOORBELL_REPLAYS").map_or(20, |replays| replays as u32)
+}
 
 /// A graph whose launches add up what two others left, or pass on what one did.
 struct Graph {
@@ -44,7 +50,7 @@ impl Graph {
             let mut reads: Vec<usize> = pair.into_iter().flatten().collect();
             reads.dedup();
             let weight = |reads: &[usize]| reads.iter().map(|read| graph.weights[*read]).sum();
-            if weight(&reads) > LARGEST / REPLAYS {
+            if weight(&reads) > LARGEST / VALUES {
                 reads.truncate(1);
             }
             graph.weights.push(if reads.is_empty() { 1 } else { weight(&reads) });
@@ -113,15 +119,16 @@ impl Graph {
     fn add_up(&self, device: &Device) -> Result<()> {
         let mut queue = device.compute_queue()?;
         let (mut recording, value, buffers) = self.record(device, queue.record())?;
-        for replay in 1..=REPLAYS {
-            recording.set_value(value, (replay as f32).to_bits().into())?;
+        for replay in 1..=replays() {
+            let root = 1 + replay % VALUES;
+            recording.set_value(value, (root as f32).to_bits().into())?;
             queue.replay(&mut recording)?;
             if replay % 5 != 0 {
                 continue;
             }
             queue.finish()?;
             for (launch, (buffer, weight)) in buffers.iter().zip(&self.weights).enumerate() {
-                let expected = (weight * replay) as f32;
+                let expected = (weight * root) as f32;
                 let wrong = buffer.to_vec()?.iter().filter(|sum| **sum != expected).count();
                 assert_eq!(wrong, 0, "of replay {replay}, launch {launch}: not {expected}");
             }
@@ -175,11 +182,11 @@ pub fn early_launches_in_diamonds(device: &Device) -> Result<()> {
         }
     }
     let mut recording = recorder.finish()?;
-    for _ in 0..REPLAYS {
+    for _ in 0..replays() {
         queue.replay(&mut recording)?;
     }
     queue.finish()?;
-    let expected = 4 * DIAMONDS * REPLAYS;
+    let expected = 4 * DIAMONDS * replays();
     let wrong = a.to_vec()?.iter().filter(|word| **word != expected).count();
     assert_eq!(wrong, 0, "words that are not {expected}; the first is {}", a.get(0)?);
     Ok(())

@@ -42,7 +42,7 @@ impl Rng {
 }
 
 /// A number from the environment.
-fn number(name: &str) -> Option<u64> {
+pub(super) fn number(name: &str) -> Option<u64> {
     env::var(name).ok().map(|text| text.parse().expect("a number"))
 }
 

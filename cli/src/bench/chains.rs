@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use clap::Args;
+use clap::{Args, ValueEnum};
 use doorbell::{Commands, Device, Kernel, Launch, Memory, Module, Queue, Recording, View, args};
 
 use super::{BLOCK, CHAIN, Cubins, ELEMENTS, Interrupt, Outcome, SOON, Stop, below, open};
@@ -14,6 +14,27 @@ pub(crate) struct Chains {
     /// How often each chain of 230 kernels is replayed
     #[arg(long, value_name = "N", default_value = "1000", value_parser = super::rounds)]
     rounds: u32,
+
+    /// Only these chains
+    #[arg(long, value_name = "CHAIN,...", value_delimiter = ',')]
+    only: Vec<Chain>,
+}
+
+/// A kind of chain.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+enum Chain {
+    /// Each kernel adds one to the same word, by another block each time
+    OneWord,
+    /// Every multiprocessor reads and writes, two buffers in turn
+    TwoBuffers,
+    /// One kernel, two that wait for it, one that waits for both
+    Diamonds,
+    /// Every thread stores 128 bytes last of all
+    Bursts,
+    /// The CPU and the copy engine write what a replay reads
+    FreshInputs,
+    /// All multiprocessors store for the CPU, one block ends the chain
+    Results,
 }
 
 const AFTER_HELP: &str = "\
@@ -24,7 +45,7 @@ multiprocessor to multiprocessor. On Hopper all run a second time with kernels t
 
 Examples:
   doorbell bench chains
-  doorbell bench chains --rounds 10000";
+  doorbell bench chains --rounds 100000 --only one-word,diamonds";
 
 /// What one kind of chain did.
 struct Counted {
@@ -103,8 +124,19 @@ impl Chains {
         }
         let mut lost = 0;
         for kernels in &all {
-            for chain in [one_word, two_buffers, diamonds, bursts, fresh_inputs, results] {
-                let counted = chain(&mut bed, kernels)?;
+            for chain in Chain::value_variants() {
+                if !self.only.is_empty() && !self.only.contains(chain) {
+                    continue;
+                }
+                let count = match chain {
+                    Chain::OneWord => one_word,
+                    Chain::TwoBuffers => two_buffers,
+                    Chain::Diamonds => diamonds,
+                    Chain::Bursts => bursts,
+                    Chain::FreshInputs => fresh_inputs,
+                    Chain::Results => results,
+                };
+                let counted = count(&mut bed, kernels)?;
                 lost += counted.lost;
                 output::text(&format_args!(
                     "{:<60}{:>9} kernels{:>7.0} ns each{:>8} lost\n",
