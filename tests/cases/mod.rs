@@ -187,6 +187,7 @@ cases! {
     devices:
         queues_come_and_go_beside_one_that_works
         work_at_the_same_time
+        queues_are_closed_in_any_order
         threads_share_a_device
         a_queue_that_waits_is_closed_without_harm;
     random:

@@ -1,9 +1,8 @@
 //! A channel: ring, control page, engine, and what RM and UVM must know before it runs.
 
 use std::mem::offset_of;
-use std::os::fd::OwnedFd;
 use std::ptr::NonNull;
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use hw_defs::userd;
 use ioctl_defs::rm::class::*;
@@ -11,7 +10,6 @@ use ioctl_defs::rm::control::*;
 
 use super::addresses::Addresses;
 use super::client::Object;
-use super::event::Event;
 use super::gpu::{Gpu, text};
 use super::memory::{Place, Region, SharedPage};
 use super::space::Space;
@@ -27,10 +25,17 @@ pub(crate) struct Group {
     engine: u32,
     /// The fault that ends it, known before RM has written the notifiers.
     fault: OnceLock<Fault>,
+    members: Mutex<Members>,
+    /// A claim to the same addresses of the process; it goes before they are given back.
+    _claim: Mapping,
+    /// Where UVM maps what the engine needs for the channels. They share some of it, so all of it is in
+    /// use as long as one of them is there, whichever brought it.
+    addresses: Addresses,
 }
 
 impl Group {
     pub(crate) fn new(space: &Space, engine: u32) -> Result<Group> {
+        let (addresses, claim) = Addresses::take(ENGINE_BYTES, ENGINE_ALIGNMENT)?;
         let object = space.gpu.device.child(
             KEPLER_CHANNEL_GROUP_A,
             &mut NV_CHANNEL_GROUP_ALLOCATION_PARAMETERS {
@@ -39,7 +44,41 @@ impl Group {
                 ..Default::default()
             },
         )?;
-        Ok(Group { object, engine, fault: OnceLock::new() })
+        Ok(Group {
+            object,
+            engine,
+            fault: OnceLock::new(),
+            members: Mutex::default(),
+            _claim: claim,
+            addresses,
+        })
+    }
+
+    fn members(&self) -> MutexGuard<'_, Members> {
+        self.members.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Opens a channel of the group; `None` where the last one has left it.
+    pub(crate) fn join(
+        self: &Arc<Group>,
+        space: &Arc<Space>,
+        entries: u32,
+    ) -> Result<Option<Channel>> {
+        let mut members = self.members();
+        if members.over {
+            return Ok(None);
+        }
+        let channel = Channel::open(space, self, entries)?;
+        members.count += 1;
+        Ok(Some(channel))
+    }
+
+    /// Closes one of its channels.
+    pub(crate) fn leave(&self, channel: Channel) {
+        let mut members = self.members();
+        drop(channel);
+        members.count -= 1;
+        members.over = members.count == 0;
     }
 
     /// Notes a fault that RM is going to end the group for. The first one counts.
@@ -54,13 +93,20 @@ impl Group {
     }
 }
 
+/// Locked while a channel joins or leaves: RM schedules a group only while all its channels are whole.
+#[derive(Debug, Default)]
+struct Members {
+    count: usize,
+    /// The last one has left: RM refuses to let others in.
+    over: bool,
+}
+
 /// An open channel. The fields are in the order in which they go away: the driver stops the
 /// channel before anything is taken from under it.
 #[derive(Debug)]
 pub(crate) struct Channel {
     _registration: Registration,
     engine: Object,
-    _event: Event,
     channel: Arc<Object>,
     _subcontext: Option<Object>,
     group: Arc<Group>,
@@ -72,16 +118,12 @@ pub(crate) struct Channel {
     fault: Option<Fault>,
 }
 
-/// What UVM maps for a channel's engine. More than any GPU here needs.
+/// What UVM maps for the channels of a group. More than any GPU here needs.
 const ENGINE_BYTES: u64 = 64 << 20;
 const ENGINE_ALIGNMENT: u64 = 2 << 20;
 
 impl Channel {
-    pub(crate) fn open(
-        space: &Arc<Space>,
-        group: &Arc<Group>,
-        entries: u32,
-    ) -> Result<(Channel, OwnedFd)> {
+    fn open(space: &Arc<Space>, group: &Arc<Group>, entries: u32) -> Result<Channel> {
         let gpu = &*space.gpu;
         // Both in video memory: the GPU reads them after each doorbell, and RM refuses a control
         // page on one side of the bus with a ring on the other.
@@ -129,20 +171,18 @@ impl Channel {
             };
             channel.child(gpu.classes.copy, &mut params)?
         };
-        let registration = Registration::new(space, &channel)?;
+        let registration = Registration::new(space, group, &channel)?;
 
         let mut token =
             NVC36F_CTRL_CMD_GPFIFO_GET_WORK_SUBMIT_TOKEN_PARAMS { workSubmitToken: u32::MAX };
         channel.control(NVC36F_CTRL_CMD_GPFIFO_GET_WORK_SUBMIT_TOKEN, &mut token)?;
-        let (event, fd) = Event::open(gpu)?;
         // Allowed once per group, and again for channels that joined since.
         let mut schedule = NVA06C_CTRL_GPFIFO_SCHEDULE_PARAMS { bEnable: 1, ..Default::default() };
         group.object.control(NVA06C_CTRL_CMD_GPFIFO_SCHEDULE, &mut schedule)?;
 
-        let channel = Channel {
+        Ok(Channel {
             _registration: registration,
             engine,
-            _event: event,
             channel,
             _subcontext: subcontext,
             group: group.clone(),
@@ -151,8 +191,7 @@ impl Channel {
             userd_offset,
             token: token.workSubmitToken,
             fault: None,
-        };
-        Ok((channel, fd))
+        })
     }
 
     pub(crate) fn group(&self) -> &Arc<Group> {
@@ -297,21 +336,12 @@ fn in_words(reason: &str) -> String {
 struct Registration {
     space: Arc<Space>,
     channel: Arc<Object>,
-    /// A claim to the same addresses of the process; it goes before they are given back.
-    _claim: Mapping,
-    _addresses: Addresses,
 }
 
 impl Registration {
-    fn new(space: &Arc<Space>, channel: &Arc<Object>) -> Result<Registration> {
-        let (addresses, claim) = Addresses::take(ENGINE_BYTES, ENGINE_ALIGNMENT)?;
-        space.register_channel(channel, addresses.range())?;
-        Ok(Registration {
-            space: space.clone(),
-            channel: channel.clone(),
-            _claim: claim,
-            _addresses: addresses,
-        })
+    fn new(space: &Arc<Space>, group: &Group, channel: &Arc<Object>) -> Result<Registration> {
+        space.register_channel(channel, group.addresses.range())?;
+        Ok(Registration { space: space.clone(), channel: channel.clone() })
     }
 }
 

@@ -1,4 +1,4 @@
-//! An event: a file that becomes readable when a channel raises an interrupt.
+//! The event: a file that becomes readable when a channel raises an interrupt.
 
 use std::os::fd::{AsRawFd, OwnedFd};
 
@@ -8,17 +8,21 @@ use ioctl_defs::rm::escape::*;
 use super::client::Object;
 use super::gpu::Gpu;
 use super::hint;
+use crate::driver::sys::Node;
 use crate::error::Result;
 
-/// RM's side of an event, freed when dropped. Closing the file ends the driver's.
+/// One for a device: RM counts interrupts per engine, not per channel. One for each channel would be no
+/// better, and could not be had at times: the driver knows events by the number of their descriptor,
+/// frees them some time after that is closed, and refuses one for a number that has one still.
 #[derive(Debug)]
 pub(crate) struct Event {
+    /// RM's side of it. Closing the file ends the driver's.
     _object: Object,
+    file: Node,
 }
 
 impl Event {
-    /// RM counts interrupts per engine, not per channel: the file also wakes for others.
-    pub(crate) fn open(gpu: &Gpu) -> Result<(Event, OwnedFd)> {
+    pub(crate) fn open(gpu: &Gpu) -> Result<Event> {
         let file = gpu.file()?;
         let fd = file.as_raw_fd();
         let mut args = nv_ioctl_alloc_os_event_t {
@@ -43,6 +47,11 @@ impl Event {
                 data: fd as u64,
             },
         )?;
-        Ok((Event { _object: object }, file.into()))
+        Ok(Event { _object: object, file })
+    }
+
+    /// A descriptor of its own for somebody who waits.
+    pub(crate) fn descriptor(&self) -> Result<OwnedFd> {
+        Ok(self.file.duplicate()?.into())
     }
 }

@@ -29,6 +29,7 @@ use crate::addr::GpuVa;
 use crate::error::{Error, Fault, Result};
 use channel::{Channel, Group};
 use client::Client;
+use event::Event;
 use fault_log::FaultLog;
 use gpu::{Gpu, text};
 use memory::{Place, Region};
@@ -43,6 +44,7 @@ pub(crate) struct Rm {
     channels: Mutex<Channels>,
     regions: Mutex<HashMap<GpuVa, Region>>,
     usermode: UsermodePage,
+    event: Event,
     space: Arc<Space>,
     copy_engines: Vec<u32>,
     info: Info,
@@ -57,6 +59,15 @@ struct Channels {
     compute: Weak<Group>,
     last_id: u32,
     copy_queues: usize,
+}
+
+impl Channels {
+    /// Nobody can join the group any more.
+    fn forget(&mut self, group: &Arc<Group>) {
+        if self.compute.ptr_eq(&Arc::downgrade(group)) {
+            self.compute = Weak::new();
+        }
+    }
 }
 
 impl Rm {
@@ -81,12 +92,14 @@ impl Rm {
         gpu.boost();
         let copy_engines = gpu.copy_engines()?;
         let usermode = UsermodePage::open(&gpu)?;
+        let event = Event::open(&gpu)?;
         let space = Arc::new(Space::new(&gpu)?);
         tracing::info!(chip = info.chip, sms = info.sm_count, node = info.node, "opened");
         Ok(Rm {
             channels: Mutex::default(),
             regions: Mutex::default(),
             usermode,
+            event,
             space,
             copy_engines,
             info,
@@ -178,9 +191,16 @@ impl Driver for Rm {
     }
 
     fn open_channel(&self, engine: Engine, entries: u32) -> Result<ChannelPages> {
+        let event = self.event.descriptor()?;
+        // Not with the list locked, which those need who ask for faults: closing can take seconds.
+        let channel = loop {
+            let group = self.group(&mut self.channels(), engine)?;
+            match group.join(&self.space, entries)? {
+                Some(channel) => break channel,
+                None => self.channels().forget(&group),
+            }
+        };
         let mut channels = self.channels();
-        let group = self.group(&mut channels, engine)?;
-        let (channel, event) = Channel::open(&self.space, &group, entries)?;
         channels.last_id += 1;
         let id = ChannelId(channels.last_id);
         let pages = ChannelPages {
@@ -198,8 +218,10 @@ impl Driver for Rm {
     }
 
     fn close_channel(&self, id: ChannelId) {
-        let channel = self.channels().open.remove(&id);
-        debug_assert!(channel.is_some(), "channel {} is not open", id.0);
+        let Some(channel) = self.channels().open.remove(&id) else {
+            unreachable!("channel {} is not open", id.0);
+        };
+        channel.group().clone().leave(channel);
     }
 
     fn fault(&self, id: ChannelId) -> Result<Option<Fault>> {
