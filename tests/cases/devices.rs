@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use doorbell::{Commands, Device, Launch, Memory, Options, Result, Select, Timeline, args};
+use doorbell::{Commands, Device, Error, Launch, Memory, Options, Result, Select, Timeline, args};
 
 use super::SOON;
 use super::kernels::module;
@@ -105,6 +105,40 @@ pub fn queues_are_closed_in_any_order(device: &Device) -> Result<()> {
         queue.submit()?.wait(PROMPTLY)?;
         assert!(back.to_vec()?.into_iter().eq(0..50));
         queues.push(device.compute_queue()?);
+    }
+    Ok(())
+}
+
+/// As many queues as a device has, all at work.
+pub fn many_queues(device: &Device) -> Result<()> {
+    const MOST: usize = 128;
+    let kernel = module!(device, "vector")?.kernel("fill")?;
+    let words = device.alloc_in::<u32>(Memory::Host, MOST)?;
+    let source = device.alloc_in::<u32>(Memory::Host, 1)?;
+    let mut queues = Vec::new();
+    for i in 0..MOST {
+        let copies = i % 8 == 7;
+        queues.push(if copies { device.copy_queue()? } else { device.compute_queue()? });
+    }
+    let refused = device.compute_queue().map(drop);
+    assert!(matches!(refused, Err(Error::Request(_))), "{refused:?}");
+    for round in 1..=3 {
+        source.set(0, round)?;
+        for (i, queue) in queues.iter_mut().enumerate() {
+            let word = words.slice(i..i + 1)?;
+            if i % 8 == 7 {
+                queue.copy(word, &source)?;
+                queue.submit()?;
+            } else {
+                // SAFETY: the kernel writes the one word.
+                unsafe { queue.exec(&kernel, &Launch::new(1, 32), &args![word, round, 1u32])? };
+                queue.submit()?;
+            }
+        }
+        for queue in &mut queues {
+            queue.finish()?;
+        }
+        assert!(words.to_vec()?.iter().all(|word| *word == round));
     }
     Ok(())
 }

@@ -188,6 +188,7 @@ cases! {
         queues_come_and_go_beside_one_that_works
         work_at_the_same_time
         queues_are_closed_in_any_order
+        many_queues
         threads_share_a_device
         a_queue_that_waits_is_closed_without_harm;
     random:
