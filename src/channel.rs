@@ -44,6 +44,7 @@ impl Channel {
         entries: u32,
         patience: Patience,
     ) -> Result<Channel> {
+        heap.check_room()?;
         let word = Arc::new(heap.word(true)?);
         let mut pages = heap.driver().open_channel(engine, entries)?;
         // SAFETY: the notifier stays until `close_channel`, which drop calls after `leave`.

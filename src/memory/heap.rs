@@ -74,14 +74,16 @@ impl Heap {
         Ok(Arc::new(Block { heap: self.clone(), allocation: Some(allocation) }))
     }
 
+    /// Whether there may be one more queue: who asks before it opens a channel is told better than the
+    /// driver tells.
+    pub(crate) fn check_room(&self) -> Result<()> {
+        free_number(&lock(&self.queues)).map(drop)
+    }
+
     /// A queue begins to use the device's memory. Each has a number of its own while it is open.
     pub(crate) fn join(&self, queue: impl FnOnce(usize) -> Progress) -> Result<Arc<Progress>> {
         let mut queues = lock(&self.queues);
-        let taken: Vec<_> = queues.iter().filter_map(Weak::upgrade).map(|it| it.number).collect();
-        let free = (0..MOST_QUEUES).find(|number| !taken.contains(number));
-        let number = free.ok_or_else(|| {
-            Error::request(format!("a device has at most {MOST_QUEUES} queues: close one"))
-        })?;
+        let number = free_number(&queues)?;
         let queue = Arc::new(queue(number));
         queues.push(Arc::downgrade(&queue));
         Ok(queue)
@@ -233,6 +235,14 @@ impl Heap {
             *place = Some(queue);
         }
     }
+}
+
+fn free_number(queues: &[Weak<Progress>]) -> Result<usize> {
+    let taken: Vec<_> = queues.iter().filter_map(Weak::upgrade).map(|it| it.number).collect();
+    let free = (0..MOST_QUEUES).find(|number| !taken.contains(number));
+    free.ok_or_else(|| {
+        Error::request(format!("a device has at most {MOST_QUEUES} queues: close one"))
+    })
 }
 
 impl Drop for Heap {
