@@ -27,6 +27,8 @@ const THREE: Forms = f(&[1, 2, 3, 4, 5, 6, 7]);
 const WIDE_THREE: Forms = f(&[1, 3, 4, 5, 6, 7]);
 const REGS: Forms = f(&[1]);
 const UNI: Forms = f(&[1, 4]);
+/// An H200 takes them with a register for illegal, though disassemblers know the words.
+const NUMBER: Forms = f(&[4]);
 
 const fn row(
     name: &'static str,
@@ -237,8 +239,8 @@ rows! {
     row("USEL", Kind::USel, Uniform(0x087, UNI), Integer, &[], &[UDst, A(Mods::None), B32(Mods::None), UP(87, 90, Always)]),
     row("UISETP", Kind::UISetP, Uniform(0x08c, UNI), Integer, &[COMPARE3, UNSIGNED, COMBINE, EXTENDED_72], &[UPDst(81, Always), UPDst(84, Always), A(Mods::None), B32(Mods::None), UP(87, 90, Always), UP(68, 71, If(72))]),
     row("USGXT", Kind::USgxt, Uniform(0x09a, UNI), Integer, &[WRAP, UNSIGNED], &[UDst, A(Mods::None), B32(Mods::None)]),
-    row("UP2UR", Kind::UP2ur, Uniform(0x083, UNI), Integer, &[BYTE_NAMED], &[UDst, A(Mods::None), B32(Mods::None)]),
-    row("UR2UP", Kind::Ur2up, Uniform(0x084, UNI), Integer, &[BYTE_NAMED], &[A(Mods::None), B32(Mods::None)]),
+    row("UP2UR", Kind::UP2ur, Uniform(0x083, NUMBER), Integer, &[BYTE_NAMED], &[UDst, A(Mods::None), B32(Mods::None)]),
+    row("UR2UP", Kind::Ur2up, Uniform(0x084, NUMBER), Integer, &[BYTE_NAMED], &[A(Mods::None), B32(Mods::None)]),
     row("UBMSK", Kind::UBmsk, Uniform(0x09b, UNI), Integer, &[WRAP], &[UDst, A(Mods::None), B32(Mods::None)]),
     row("UFLO", Kind::UFlo, Uniform(0x0bd, REGS), Integer, &[UNSIGNED, SIGN_SHIFT], &[UDst, UP0, B32(Mods::Not)]),
     row("UBREV", Kind::UBrev, Uniform(0x0be, REGS), Integer, &[], &[UDst, B32(Mods::None)]),
