@@ -168,7 +168,7 @@ impl Ticket<&Timeline> {
 /// How often a wait looks whether a channel has died. A look is one load per queue.
 const NOTIFIER_PERIOD: Duration = Duration::from_millis(1);
 /// How often it asks the driver as well, in case the notifier was lost.
-const ASK_PERIOD: Duration = Duration::from_millis(50);
+const ASK_PERIOD: Duration = Duration::from_millis(25);
 /// Reading the clock costs more than reading the word; so many looks share one.
 const LOOKS_PER_CLOCK: u32 = 64;
 /// A sleeper wakes at least this often, for an interrupt may go to another waiter.

@@ -7,3 +7,12 @@ pub const DOORBELL: u64 = 0x90;
 pub const TIME_0: u64 = 0x80;
 /// High part of the clock. Read it before and after [`TIME_0`], until both are equal.
 pub const TIME_1: u64 = 0x84;
+
+fields! {
+    /// A work-submit token, from Ampere's large chips on. Drivers hand tokens out whole.
+    TOKEN {
+        /// The channel's number among those of its runlist.
+        11:0 TOKEN_CHANNEL,
+        22:16 TOKEN_RUNLIST,
+    }
+}

@@ -13,7 +13,7 @@ pub(super) fn is_set(warp_esr: u32) -> bool {
 }
 
 /// Adds to an exception what the multiprocessor knows about it.
-pub(super) fn explain(fault: &mut Fault, warp_esr: u32, pc: u64, address: Option<u64>) {
+pub(super) fn explain(fault: &mut Fault, warp_esr: u32, pc: Option<u64>, address: Option<u64>) {
     let code = warp_esr & CODE;
     let (kind, detail) = match code {
         0x1 | 0x2 => (FaultKind::Engine, Some("an error of the call stack")),
@@ -35,7 +35,7 @@ pub(super) fn explain(fault: &mut Fault, warp_esr: u32, pc: u64, address: Option
         None if kind == FaultKind::Engine => Some(format!("warp error {code:#x}")),
         None => None,
     };
-    fault.pc = Some(GpuVa::new(pc));
+    fault.pc = pc.map(GpuVa::new);
     // The address register keeps what it had where an error has no address.
     let has_address = matches!(code, 0xe..=0x10);
     fault.address = address.filter(|_| has_address).map(GpuVa::new);
@@ -49,7 +49,7 @@ mod tests {
     fn registers_are_put_into_words() {
         let explained = |warp_esr, address| {
             let mut fault = Fault { channel: "compute queue".to_owned(), ..Fault::of_code(13) };
-            explain(&mut fault, warp_esr, 0x1000_0630, address);
+            explain(&mut fault, warp_esr, Some(0x1000_0630), address);
             fault
         };
         let fault = explained(0x500_000f, Some(0x1_0002_0004));

@@ -2,8 +2,11 @@
 
 use std::ffi::CString;
 use std::fmt;
+use std::fs::File;
+use std::io::{self, Seek, SeekFrom};
 use std::num::NonZeroUsize;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd, RawFd};
+use std::os::unix::fs::OpenOptionsExt;
 use std::ptr::NonNull;
 use std::time::Duration;
 
@@ -242,6 +245,13 @@ pub(crate) fn exists(path: &str) -> bool {
     let Ok(path) = CString::new(path) else { return false };
     // SAFETY: `path` is a terminated string that outlives the call.
     unsafe { libc::access(path.as_ptr(), libc::F_OK) == 0 }
+}
+
+/// Opens what others write, behind what they have written so far; reading never blocks.
+pub(crate) fn open_at_end(path: &str) -> io::Result<File> {
+    let mut file = File::options().read(true).custom_flags(libc::O_NONBLOCK).open(path)?;
+    file.seek(SeekFrom::End(0))?;
+    Ok(file)
 }
 
 /// Nanoseconds of `CLOCK_MONOTONIC`.

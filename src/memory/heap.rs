@@ -187,7 +187,7 @@ impl Heap {
         for behind in depended_on(word, &seen) {
             if worth(behind) && !behind.queue.is_idle() {
                 if let Some(fault) = self.driver.fault(behind.queue.channel)? {
-                    return Ok(Some(self.name(fault, &behind.queue, &seen)));
+                    return Ok(Some(self.name(fault, &behind.queue)));
                 }
             }
         }
@@ -195,8 +195,13 @@ impl Heap {
     }
 
     /// Adds what the driver cannot know: which queue died, and which kernels were running there.
-    fn name(&self, fault: Fault, queue: &Progress, seen: &[Seen]) -> Fault {
+    fn name(&self, fault: Fault, queue: &Progress) -> Fault {
         let mut fault = Fault { channel: queue.engine.to_string(), ..fault };
+        // Asking may have raised notifiers, so they are looked at again.
+        let queues = lock(&self.queues);
+        let open = queues.iter().filter_map(Weak::upgrade);
+        let dead: Vec<_> = open.filter(|queue| queue.is_dead()).collect();
+        drop(queues);
         let names = self.names();
         if let Some((kernel, offset)) = fault.pc.and_then(|pc| names.at(pc)) {
             fault.kernels = vec![kernel];
@@ -211,8 +216,8 @@ impl Heap {
             });
         }
         // A fault ends all queues of a group, and any of them may have run the kernel.
-        for dead in seen.iter().filter(|seen| seen.is_dead()) {
-            for kernel in names.of(dead.queue.launched()) {
+        for dead in dead {
+            for kernel in names.of(dead.launched()) {
                 if !fault.kernels.contains(&kernel) {
                     fault.kernels.push(kernel);
                 }

@@ -249,7 +249,8 @@ impl Driver for Nvgpu {
                 // That the channel is dead is worth more than why nobody can say where.
                 let Ok(state) = open.group.tsg.sm_error_state(sm) else { break };
                 if sm_error::is_set(state.warp_esr) {
-                    sm_error::explain(&mut fault, state.warp_esr, state.warp_esr_pc, None);
+                    let pc = Some(state.warp_esr_pc);
+                    sm_error::explain(&mut fault, state.warp_esr, pc, None);
                     break;
                 }
             }

@@ -3,14 +3,16 @@
 use std::mem::offset_of;
 use std::ptr::NonNull;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
-use hw_defs::userd;
+use hw_defs::{userd, usermode};
 use ioctl_defs::rm::class::*;
 use ioctl_defs::rm::control::*;
 
 use super::addresses::Addresses;
 use super::client::Object;
 use super::gpu::{Gpu, text};
+use super::kernel_log::Told;
 use super::memory::{Place, Region, SharedPage};
 use super::space::Space;
 use crate::addr::GpuVa;
@@ -25,6 +27,8 @@ pub(crate) struct Group {
     engine: u32,
     /// The fault that ends it, known before RM has written the notifiers.
     fault: OnceLock<Fault>,
+    /// The same as the kernel log told it, of which RM will know more.
+    told: OnceLock<Told>,
     members: Mutex<Members>,
     /// A claim to the same addresses of the process; it goes before they are given back.
     _claim: Mapping,
@@ -48,6 +52,7 @@ impl Group {
             object,
             engine,
             fault: OnceLock::new(),
+            told: OnceLock::new(),
             members: Mutex::default(),
             _claim: claim,
             addresses,
@@ -85,6 +90,17 @@ impl Group {
     pub(crate) fn set_fault(&self, fault: Fault) {
         // A second one is of the same group's death.
         let _ = self.fault.set(fault);
+    }
+
+    /// Notes what the kernel log says that RM is going to end the group for. The first time counts.
+    pub(crate) fn set_told(&self, told: Told) {
+        // Lines may come for several channels of the group.
+        let _ = self.told.set(told);
+    }
+
+    /// That fault, if RM should have raised the notifiers by now.
+    pub(crate) fn overdue(&self, now: Instant) -> Option<&Fault> {
+        self.told.get()?.overdue(now)
     }
 
     /// Whether it feeds the graphics engine, which runs kernels.
@@ -211,6 +227,11 @@ impl Channel {
         self.token
     }
 
+    /// What the kernel log calls it, if it is one that runs kernels: others have numbers of their own.
+    pub(crate) fn number(&self) -> Option<u32> {
+        self.group.runs_kernels().then(|| usermode::TOKEN_CHANNEL.get(self.token))
+    }
+
     /// Where RM writes what killed the channel; the status comes last.
     fn notification(&self) -> NonNull<NvNotification> {
         const ERROR: usize = NV_CHANNELGPFIFO_NOTIFICATION_TYPE_ERROR as usize;
@@ -308,7 +329,7 @@ impl Channel {
             let stopped =
                 states.smErrorStateArray.iter().find(|sm| sm_error::is_set(sm.hwwWarpEsr));
             if let Some(sm) = stopped {
-                let (pc, address) = (sm.hwwWarpEsrPc64, Some(sm.hwwEsrAddr));
+                let (pc, address) = (Some(sm.hwwWarpEsrPc64), Some(sm.hwwEsrAddr));
                 sm_error::explain(fault, sm.hwwWarpEsr, pc, address);
                 break;
             }

@@ -9,6 +9,7 @@ mod event;
 mod fault_log;
 mod gpu;
 mod hint;
+mod kernel_log;
 mod memory;
 mod space;
 mod usermode;
@@ -18,6 +19,7 @@ use std::collections::HashMap;
 use std::fs;
 use std::os::fd::BorrowedFd;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
+use std::time::Instant;
 
 use ioctl_defs::rm::class::*;
 use ioctl_defs::rm::control::*;
@@ -32,6 +34,7 @@ use client::Client;
 use event::Event;
 use fault_log::FaultLog;
 use gpu::{Gpu, text};
+use kernel_log::KernelLog;
 use memory::{Place, Region};
 use space::Space;
 use usermode::UsermodePage;
@@ -59,6 +62,8 @@ struct Channels {
     compute: Weak<Group>,
     last_id: u32,
     copy_queues: usize,
+    /// Where this process may read it.
+    kernel_log: Option<KernelLog>,
 }
 
 impl Channels {
@@ -94,9 +99,10 @@ impl Rm {
         let usermode = UsermodePage::open(&gpu)?;
         let event = Event::open(&gpu)?;
         let space = Arc::new(Space::new(&gpu)?);
+        let kernel_log = info.pci.as_deref().and_then(KernelLog::open);
         tracing::info!(chip = info.chip, sms = info.sm_count, node = info.node, "opened");
         Ok(Rm {
-            channels: Mutex::default(),
+            channels: Mutex::new(Channels { kernel_log, ..Channels::default() }),
             regions: Mutex::default(),
             usermode,
             event,
@@ -122,6 +128,25 @@ impl Rm {
         group.set_fault(fault);
         for channel in channels.open.values().filter(|it| Arc::ptr_eq(it.group(), &group)) {
             channel.raise_notifier();
+        }
+    }
+
+    /// Reads in the kernel log what RM is going to end channels for, and ends those that it should
+    /// have ended by now.
+    fn read_kernel_log(&self, channels: &mut Channels) {
+        let Channels { open, kernel_log: Some(log), .. } = channels else { return };
+        log.read(|number, told| {
+            if let Some(channel) = open.values().find(|it| it.number() == Some(number)) {
+                tracing::debug!(number, ?told, "the kernel log tells of a fault");
+                channel.group().set_told(told);
+            }
+        });
+        let now = Instant::now();
+        for channel in open.values() {
+            if let Some(fault) = channel.group().overdue(now) {
+                channel.group().set_fault(fault.clone());
+                channel.raise_notifier();
+            }
         }
     }
 
@@ -201,6 +226,9 @@ impl Driver for Rm {
             }
         };
         let mut channels = self.channels();
+        // What is there by now may be about a channel that had this one's number.
+        self.read_kernel_log(&mut channels);
+        tracing::debug!(?engine, number = channel.number(), "opened a channel");
         channels.last_id += 1;
         let id = ChannelId(channels.last_id);
         let pages = ChannelPages {
@@ -227,6 +255,7 @@ impl Driver for Rm {
     fn fault(&self, id: ChannelId) -> Result<Option<Fault>> {
         let mut channels = self.channels();
         self.read_log(&channels);
+        self.read_kernel_log(&mut channels);
         match channels.open.get_mut(&id) {
             Some(channel) => channel.fault(&self.space.gpu),
             None => Ok(None),
