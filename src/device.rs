@@ -1,5 +1,7 @@
 //! An open GPU.
 
+use std::env;
+use std::ffi::OsString;
 use std::fmt;
 use std::os::fd::BorrowedFd;
 use std::sync::Arc;
@@ -18,15 +20,37 @@ use crate::signal::{Timeline, WaitPolicy};
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 #[non_exhaustive]
 pub enum Select {
-    /// The first that is found.
+    /// The first that is found: a Jetson's own before a desktop's. Of a desktop's or server's GPUs the one
+    /// that the environment names, `DOORBELL_GPU=1` for `/dev/nvidia1`, or else the first whose node this
+    /// process has.
     #[default]
     Auto,
     /// A Jetson's own, through nvgpu.
     Jetson,
-    /// A desktop's or server's, through NVIDIA's own driver: of several the first whose node this
-    /// process has.
+    /// A desktop's or server's, through NVIDIA's own driver; which of them as with [`Select::Auto`].
     Desktop,
+    /// The desktop's or server's GPU with this number: 1 is `/dev/nvidia1`.
+    Gpu(u32),
 }
+
+impl Select {
+    /// The number of the GPU that is wanted, if one is: the environment has a say where the program has none.
+    fn number(self, environment: Option<OsString>) -> Result<Option<u32>> {
+        match (self, environment) {
+            (Select::Gpu(number), _) => Ok(Some(number)),
+            (_, None) => Ok(None),
+            (_, Some(text)) => match text.to_str().and_then(|text| text.parse().ok()) {
+                Some(number) => Ok(Some(number)),
+                None => Err(Error::Request(format!(
+                    "{GPU} is {text:?}: it takes the number of a GPU, 1 for /dev/nvidia1"
+                ))),
+            },
+        }
+    }
+}
+
+/// Names one of several GPUs to programs that leave the choice open.
+const GPU: &str = "DOORBELL_GPU";
 
 /// How to open a GPU; [`Device::open`] takes the defaults.
 ///
@@ -110,11 +134,12 @@ impl Options {
                 self.command_bytes
             )));
         }
+        let number = || self.select.number(env::var_os(GPU));
         let driver: Box<dyn Driver> = match self.select {
             Select::Jetson => Box::new(Nvgpu::open()?),
-            Select::Desktop => Box::new(Rm::open()?),
+            Select::Desktop | Select::Gpu(_) => Box::new(Rm::open(number()?)?),
             Select::Auto if Nvgpu::present() => Box::new(Nvgpu::open()?),
-            Select::Auto if Rm::present() => Box::new(Rm::open()?),
+            Select::Auto if Rm::present() => Box::new(Rm::open(number()?)?),
             Select::Auto => {
                 let looked_for = [nvgpu::PATHS.as_slice(), &[rm::PATH]].concat().join(", ");
                 return Err(Error::NoDevice { looked_for });
@@ -216,5 +241,22 @@ impl fmt::Debug for Device {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let info = self.info();
         write!(f, "{} with {} SMs at {}", info.chip, info.sm_count, info.node)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_environment_names_a_gpu_where_the_program_does_not() {
+        let number = |select: Select, text: &str| select.number(Some(text.into()));
+        assert_eq!(number(Select::Auto, "3"), Ok(Some(3)));
+        assert_eq!(number(Select::Gpu(1), "3"), Ok(Some(1)));
+        assert_eq!(Select::Desktop.number(None), Ok(None));
+        for wrong in ["", "-1", "one", "1,2", "/dev/nvidia1"] {
+            let refusal = number(Select::Desktop, wrong).unwrap_err().to_string();
+            assert!(refusal.contains(GPU) && refusal.contains(wrong), "{refusal}");
+        }
     }
 }

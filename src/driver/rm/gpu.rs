@@ -27,19 +27,25 @@ pub(crate) struct Gpu {
 }
 
 impl Gpu {
-    /// Opens the first GPU whose node this process has.
-    pub(crate) fn open(client: &Arc<Client>) -> Result<Gpu> {
+    /// Opens the GPU of that number, or the first whose node this process has.
+    pub(crate) fn open(client: &Arc<Client>, number: Option<u32>) -> Result<Gpu> {
         let cards = client.cards()?;
         let path = |card: &nv_ioctl_card_info_t| format!("/dev/nvidia{}", card.minor_number);
-        let Some(card) = cards.iter().find(|card| exists(&path(card))) else {
-            return Err(Error::Unsupported {
-                node: client.name().to_owned(),
-                reason: format!(
+        let here: Vec<_> = cards.iter().filter(|card| exists(&path(card))).collect();
+        let wanted = |card: &nv_ioctl_card_info_t| number.is_none_or(|it| it == card.minor_number);
+        let card = here.iter().find(|card| wanted(card)).ok_or_else(|| Error::Unsupported {
+            node: client.name().to_owned(),
+            reason: match number {
+                Some(number) if !here.is_empty() => format!(
+                    "/dev/nvidia{number} is not among the GPUs of this process: {}",
+                    here.iter().map(|card| path(card)).collect::<Vec<_>>().join(", ")
+                ),
+                _ => format!(
                     "the driver knows {} GPUs, but none of their nodes is here: a container needs them passed in",
                     cards.len()
                 ),
-            });
-        };
+            },
+        })?;
         let node = open_registered(&path(card), client)?;
 
         let mut id =

@@ -81,7 +81,8 @@ impl Rm {
         exists(PATH)
     }
 
-    pub(crate) fn open() -> Result<Rm> {
+    /// Opens the GPU of that number, or the first.
+    pub(crate) fn open(number: Option<u32>) -> Result<Rm> {
         // Readable even where the branch is one whose calls look different.
         if let Ok(text) = fs::read_to_string("/proc/driver/nvidia/version") {
             check_branch(version_in(&text).unwrap_or("an unknown version"))?;
@@ -92,7 +93,7 @@ impl Rm {
         check_branch(&text(&version.driverVersionBuffer))?;
         check_confidential_computing(&client)?;
 
-        let gpu = Arc::new(Gpu::open(&client)?);
+        let gpu = Arc::new(Gpu::open(&client, number)?);
         let info = gpu.read_info()?;
         gpu.boost();
         let copy_engines = gpu.copy_engines()?;
