@@ -33,14 +33,17 @@ impl Gpu {
         let path = |card: &nv_ioctl_card_info_t| format!("/dev/nvidia{}", card.minor_number);
         let here: Vec<_> = cards.iter().filter(|card| exists(&path(card))).collect();
         let wanted = |card: &nv_ioctl_card_info_t| number.is_none_or(|it| it == card.minor_number);
-        let card = here.iter().find(|card| wanted(card)).ok_or_else(|| Error::Unsupported {
-            node: client.name().to_owned(),
-            reason: match number {
-                Some(number) if !here.is_empty() => format!(
-                    "/dev/nvidia{number} is not among the GPUs of this process: {}",
+        let card = here.iter().find(|card| wanted(card)).ok_or_else(|| match number {
+            Some(number) if !here.is_empty() => Error::Unsupported {
+                node: format!("/dev/nvidia{number}"),
+                reason: format!(
+                    "it is not among the GPUs of this process: {}",
                     here.iter().map(|card| path(card)).collect::<Vec<_>>().join(", ")
                 ),
-                _ => format!(
+            },
+            _ => Error::Unsupported {
+                node: client.name().to_owned(),
+                reason: format!(
                     "the driver knows {} GPUs, but none of their nodes is here: a container needs them passed in",
                     cards.len()
                 ),
