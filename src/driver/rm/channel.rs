@@ -92,6 +92,11 @@ impl Group {
         let _ = self.fault.set(fault);
     }
 
+    /// Whether RM is going to end it.
+    pub(crate) fn is_doomed(&self) -> bool {
+        self.told.get().is_some()
+    }
+
     /// Notes what the kernel log says that RM is going to end the group for. The first time counts.
     pub(crate) fn set_told(&self, told: Told) {
         // Lines may come for several channels of the group.

@@ -156,9 +156,11 @@ impl Rm {
         match engine {
             Engine::Compute => {
                 self.read_log(channels);
+                self.read_kernel_log(channels);
                 let dead = |group: &Arc<Group>| {
-                    let members = channels.open.values();
-                    members.filter(|it| Arc::ptr_eq(it.group(), group)).any(Channel::is_dead)
+                    let mut members = channels.open.values();
+                    group.is_doomed()
+                        || members.any(|it| Arc::ptr_eq(it.group(), group) && it.is_dead())
                 };
                 if let Some(group) = channels.compute.upgrade().filter(|group| !dead(group)) {
                     return Ok(group);
