@@ -40,6 +40,9 @@ struct Attention {
 // Where the splits of a KV head leave what they have, and how they wait for each other: with clusters in the shared memory
 // of the first block, whose barrier counts the bytes; else in memory, by a count.
 #if __CUDA_ARCH__ >= 900
+// Blocks share a multiprocessor with those of the products before and behind, where shared memory has room for both: so
+// less is under way, in shorter runs.
+constexpr bool EARLY = true;
 #define CLUSTER __cluster_dims__(SPLITS, 1, 1)
 template <u32 size>
 __device__ __forceinline__ float (*of_splits(const Attention&))[HEADS][size + 2] {
@@ -78,6 +81,7 @@ __device__ __forceinline__ bool all_have_left(const Attention&, u32, u32 bytes) 
     return true;
 }
 #else
+constexpr bool EARLY = false;
 #define CLUSTER
 template <u32 size>
 __device__ __forceinline__ float (*of_splits(const Attention& p))[HEADS][size + 2] {
@@ -285,7 +289,8 @@ __device__ __forceinline__ float merge(const float (*of)[HEADS][size + 2], u32 h
 // Batch: of token x of a batch, all of which is in the cache. Dynamic shared memory: what each warp has under way.
 template <u32 size, bool batch>
 __device__ __forceinline__ void attention(Attention p) {
-    constexpr u32 UNDER_WAY = batch ? 8192 : 16384, RUN = size == 128 ? 16 : 32;
+    constexpr u32 UNDER_WAY = batch || (EARLY && size < 128) ? 8192 : 16384;
+    constexpr u32 RUN = size == 128 || (EARLY && !batch) ? 16 : 32;
     constexpr u32 STAGE = 2 * Stage<size, RUN>::BYTES, DEPTH = UNDER_WAY / STAGE;
     constexpr u32 STRIDE = size + 8;  // spreads the rows over the banks
     extern __shared__ __align__(128) u8 stages[];

@@ -102,26 +102,27 @@ struct Requests {
 template <class Format>
 __device__ __forceinline__ void rows(const Rows& p, bool mixed) {
     extern __shared__ __align__(16) u8 shared[];
-    constexpr u32 SLOT = STEP<Format> * Format::BYTES, RING = DEPTH<Format> * SLOT;
+    constexpr u32 SLOT = STEP<Format> * Format::BYTES;
     const u32 lane = threadIdx.x % 32, warp = threadIdx.x / 32, warps = blockDim.x / 32;
     const u32 group = warp / p.split, part = warp % p.split;
     const u32 tiles = p.tiles[0] + p.tiles[1] + p.tiles[2], items = items_of<Format>(p.columns);
 
-    // Where this warp's ring begins, and the item in it that is next.
-    const u32 ring = warp * RING;
-    u32 slot = ring, turns = 0;
+    // Behind the vector and the sums lie the first slots of all warps, then the second ones, and so on: slots that have no
+    // item need not be there.
+    const u32 vector_bytes = Format::X::bytes(p.columns), slots = warps * SLOT;
+    const u32 first = vector_bytes + (32 + 2 * warps * 16) * 4 + warp * SLOT, last = first + (DEPTH<Format> - 1) * slots;
+    u32 slot = first, turns = 0;
     if (group < p.groups)
         while (tile_of(p, turns, group, mixed) < tiles) turns++;
     Requests<Format> requests = {p, mixed, lane, group, part, items, 0, 0, turns, nullptr};
     if (turns) requests.begin_tile();
 #pragma unroll
-    for (u32 i = 0; i < DEPTH<Format>; i++) requests.next(shared + ring + i * SLOT);
+    for (u32 i = 0; i < DEPTH<Format>; i++) requests.next(shared + first + i * slots);
     let_next_start();
     wait_for_previous();
     const u32 stop = __ldcg(p.state + STOP);
 
-    u8* const vector = shared + warps * RING;
-    const u32 vector_bytes = Format::X::bytes(p.columns);
+    u8* const vector = shared;
     const typename Format::X x = {vector, (float2*)(vector + Format::X::value_bytes(p.columns))};
     float* squares = (float*)(vector + vector_bytes);
     float* sums = squares + 32;  // two turns of 16 rows for each warp
@@ -155,7 +156,7 @@ __device__ __forceinline__ void rows(const Rows& p, bool mixed) {
                 for (u32 i = 0; i < STEP<Format>; i++) Format::dot(sum, shared + slot + i * Format::BYTES, x, item + i, lane);
                 __syncwarp();
                 requests.next(shared + slot);
-                slot = slot == ring + RING - SLOT ? ring : slot + SLOT;
+                slot = slot == last ? first : slot + slots;
             }
         }
         const float row0 = sum_of<4>(Format::result(sum, 0, lane)), row1 = sum_of<4>(Format::result(sum, 1, lane));

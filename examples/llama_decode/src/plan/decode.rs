@@ -31,6 +31,8 @@ struct Product<'a> {
     norm: Value,
     out: Value,
     mode: Mode,
+    /// Soon done, so that memory has time for the next one's weights: its blocks take no more room than they use.
+    short: bool,
 }
 
 /// Items that a warp of the row kernels takes at a time: `STEP` of `rows.cu`.
@@ -38,11 +40,11 @@ fn step_items(format: Format, sm: u32) -> u32 {
     if sm < 90 && repack::item(format).0 == 128 { 2 } else { 1 }
 }
 
-/// Bytes of the items that a warp has under way: `RING` of `rows.cu`.
-fn ring_bytes(format: Format, sm: u32) -> u32 {
+/// Bytes of a slot of the rings of the row kernels, and how many slots a warp has at most: `SLOT` and `DEPTH` of `rows.cu`.
+fn ring(format: Format, sm: u32) -> (u32, u32) {
     let most = if sm < 90 { 8704 } else { 6528 };
     let slot = step_items(format, sm) * repack::item(format).1 as u32;
-    most / slot * slot
+    (slot, most / slot)
 }
 
 /// Shared memory that a block can have.
@@ -121,9 +123,14 @@ pub(super) fn query_groups(config: &Config) -> u32 {
     (config.heads / config.kv_heads).div_ceil(HEADS_OF_BLOCK as usize) as u32
 }
 
-/// Keys and values under way in a block of the attention kernels, of a token or of a token of a batch: `UNDER_WAY` of
-/// `attention.cu` for each warp.
-pub(super) const ATTENTION_SHARED: u32 = 8 * 16384;
+/// Keys and values under way in a block of the attention kernels: `UNDER_WAY` of `attention.cu` for each warp.
+fn attention_shared(head_size: usize, sm: u32) -> u32 {
+    8 * if sm >= 90 && head_size < 128 { 8192 } else { 16384 }
+}
+/// What they declare themselves for heads of 64, and what the system adds to any block.
+const ATTENTION_OWN_SHARED: u32 = 11 << 10;
+const RESERVED_SHARED: u32 = 1 << 10;
+/// As [`attention_shared`], for a token of a batch.
 pub(super) const ATTENTION_SHARED_OF_BATCH: u32 = 8 * 8192;
 
 /// The arguments of every kernel of `attention.cu`.
@@ -163,6 +170,8 @@ struct Builder<'a> {
     machine: &'a Machine,
     places: &'a Places,
     steps: Vec<Step>,
+    /// Which steps are products that are not short.
+    long: Vec<usize>,
 }
 
 pub(super) fn token(
@@ -171,7 +180,8 @@ pub(super) fn token(
     limits: &Limits,
     places: &Places,
 ) -> Vec<Step> {
-    let mut b = Builder { config: &model.config, machine, places, steps: Vec::new() };
+    let mut b =
+        Builder { config: &model.config, machine, places, steps: Vec::new(), long: Vec::new() };
     b.embed(&model.embedding);
     for (index, (layer, at)) in model.layers.iter().zip(&places.layers).enumerate() {
         let number = Some(index as u32);
@@ -183,12 +193,14 @@ pub(super) fn token(
             norm,
             out,
             mode,
+            short: false,
         };
         let qkv = [&layer.q, &layer.k, &layer.v].into_iter().zip(at.qkv).collect();
         b.product(product("qkv", qkv, places.x, at.attention_norm, places.qkv, Mode::Store));
         b.attention(index, limits);
         let output = vec![(&layer.output, at.output)];
-        b.product(product("output", output, places.attended, NONE, places.x, Mode::Add));
+        let output = product("output", output, places.attended, NONE, places.x, Mode::Add);
+        b.product(Product { short: true, ..output });
         let (gate, up) = ((&layer.gate, at.gate), (&layer.up, at.up));
         let (x, norm, out) = (places.x, at.ffn_norm, places.gated);
         if layer.gate.format == layer.up.format {
@@ -208,8 +220,10 @@ pub(super) fn token(
         norm: places.output_norm,
         out: places.logits,
         mode: Mode::Logits,
+        short: false,
     });
     b.choose(head, limits);
+    b.carve_out();
     b.steps
 }
 
@@ -232,7 +246,7 @@ impl Builder<'_> {
             grid,
             block,
             shared: 0,
-            carve_out: self.machine.carve_out(),
+            carve_out: 0,
             args,
             reads: 0,
             early,
@@ -252,7 +266,7 @@ impl Builder<'_> {
 
     /// Returns the number of blocks.
     fn product(&mut self, product: Product) -> u32 {
-        let Product { part, layer, matrices, x, norm, out, mode } = product;
+        let Product { part, layer, matrices, x, norm, out, mode, short } = product;
         let formats: Vec<Format> = matrices.iter().map(|(tensor, _)| tensor.format).collect();
         let mixed = formats.iter().any(|f| *f != formats[0]);
         let columns = matrices[0].0.columns() as u32;
@@ -263,15 +277,16 @@ impl Builder<'_> {
         let Machine { sms, sm } = *self.machine;
         // Sums of squares, then two turns of sums of 16 rows for each warp.
         let sums = |warps: u32| (32 + 2 * warps * TILE_ROWS as u32) * 4;
-        let bytes_of = |format: &Format, warps: u32| {
-            warps * ring_bytes(*format, sm) + activation_bytes(*format, columns) + sums(warps)
+        let bytes_of = |format: &Format, warps: u32, items: u32| {
+            let (slot, depth) = ring(*format, sm);
+            activation_bytes(*format, columns) + sums(warps) + warps * slot * depth.min(items)
         };
-        let bytes = |warps| formats.iter().map(|f| bytes_of(f, warps)).max().unwrap_or(0);
-        let fits = |warps: &u32| bytes(*warps) <= most_shared(sm);
+        let most = |of: &dyn Fn(&Format) -> u32| formats.iter().map(of).max().unwrap_or(0);
+        let fits = |warps: &u32| most(&|f| bytes_of(f, *warps, u32::MAX)) <= most_shared(sm);
         let warps = (4..=MAX_WARPS).rev().step_by(4).find(fits).unwrap_or(4);
 
-        let steps = |f: &Format| repack::items(*f, columns as usize) as u32 / step_items(*f, sm);
-        let steps = formats.iter().map(steps).min().unwrap_or(1);
+        let steps_of = |f: &Format| repack::items(*f, columns as usize) as u32 / step_items(*f, sm);
+        let steps = formats.iter().map(steps_of).min().unwrap_or(1);
         // Tiles go to multiprocessors first, then to groups of warps. A tile that one group computes is the sooner
         // done the more warps it has; where there are many, few groups meet less often.
         let pairing = if mode == Mode::Swiglu { 2 } else { 1 };
@@ -305,8 +320,13 @@ impl Builder<'_> {
         }
         let kernel = ("llama/rows", kernel);
         let step = self.step((part, layer), kernel, [blocks, 1, 1], warps * 32, args);
-        step.shared = bytes(warps);
+        let turns = tiles.div_ceil(groups * blocks);
+        let items = |f: &Format| if short { turns * steps_of(f).div_ceil(split) } else { u32::MAX };
+        step.shared = most(&|f| bytes_of(f, warps, items(f)));
         step.reads = matrices.iter().map(|(tensor, _)| repack::bytes(tensor)).sum();
+        if !short {
+            self.long.push(self.steps.len() - 1);
+        }
         blocks
     }
 
@@ -321,8 +341,26 @@ impl Builder<'_> {
         let splits = attention_splits(c, self.machine, limits);
         let grid = [splits, c.kv_heads as u32, query_groups(c)];
         let part = ("attention", Some(layer as u32));
-        let step = self.step(part, ("llama/attention", kernel), grid, 256, args);
-        step.shared = ATTENTION_SHARED;
+        let shared = attention_shared(c.head_size, self.machine.sm);
+        self.step(part, ("llama/attention", kernel), grid, 256, args).shared = shared;
+    }
+
+    /// Divides the memory of multiprocessors, the same for all steps: see [`Machine::carve_out`]. Blocks of long products
+    /// take more than half of it: beside one that reads, another's requests would come too early.
+    fn carve_out(&mut self) {
+        let most = |part: &str| {
+            let of = self.steps.iter().filter(|step| step.part == part).map(|step| step.shared);
+            of.max().unwrap_or(0)
+        };
+        let both = most("qkv") + RESERVED_SHARED + most("attention") + ATTENTION_OWN_SHARED;
+        let carve_out = self.machine.carve_out(both);
+        for step in &mut self.steps {
+            step.carve_out = carve_out;
+        }
+        for index in &self.long {
+            let step = &mut self.steps[*index];
+            step.shared = step.shared.max(carve_out / 2);
+        }
     }
 
     fn choose(&mut self, blocks_of_head: u32, limits: &Limits) {
@@ -342,5 +380,36 @@ impl Builder<'_> {
         let kernel = ("llama/token", "choose");
         self.step(("next token", None), kernel, [1, 1, 1], 1024, args).shared =
             vocab.div_ceil(32) * 4;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::made::{self, Mix, Shape};
+    use crate::plan::Plan;
+
+    #[test]
+    fn on_a_hopper_gpu_long_products_keep_apart_and_leave_room_for_attention() {
+        for format in [Format::F16, Format::Q8_0, Format::Q6K, Format::Q4K, Format::Q4_0] {
+            let shape = Shape { layers: 1, ..Shape::named("llama-tiny").unwrap() };
+            let shape = Shape { embedding: 2048, heads: 32, kv_heads: 8, ..shape };
+            let file = made::in_memory(&shape, Mix::All(format), 1).unwrap();
+            let model = Model::new(&file).unwrap();
+            let limits = Limits { context: 64, prefill: 64, ring: 64 };
+            let plan = Plan::new(&model, &Machine { sms: 132, sm: 90 }, &limits).unwrap();
+            let step = |part: &str| plan.decode.iter().find(|step| step.part == part).unwrap();
+            let carve_out = step("embedding").carve_out;
+            assert!(plan.decode.iter().all(|step| step.carve_out == carve_out), "{format:?}");
+            let shared = |part: &str| step(part).shared + RESERVED_SHARED;
+            for long in ["qkv", "gate, up", "down", "head"] {
+                assert!(shared(long) * 2 > carve_out, "{format:?}: two blocks of {long}");
+            }
+            let attention = step("attention").shared + ATTENTION_OWN_SHARED;
+            for beside in ["qkv", "output"] {
+                assert!(shared(beside) + attention <= carve_out, "{format:?}: {beside}");
+            }
+            assert!(shared("output") < shared("qkv"), "{format:?}");
+        }
     }
 }

@@ -172,15 +172,21 @@ pub struct Machine {
 }
 
 impl Machine {
-    /// What each multiprocessor had best set aside as shared memory for all launches, in bytes.
+    /// What each multiprocessor had best set aside as shared memory for all launches, in bytes, where a
+    /// block of a product and one of attention need `both`.
     ///
-    /// A multiprocessor divides its memory anew only when it is empty, so launches that overlap
-    /// should agree. On an H200 this was the best of 164, 196 and 228 KiB: for models of 1B the first
-    /// two are the same and the last 7 to 14 % slower, for one of 3B each step costs 8 %. The CUDA
-    /// driver gets along better with its own choice, which differs from kernel to kernel, and keeps
-    /// it. On an Orin nothing overlaps.
-    fn carve_out(&self) -> u32 {
-        if self.sm >= 90 { 164 << 10 } else { 0 }
+    /// A multiprocessor divides its memory anew only when it is empty, so launches that overlap should
+    /// agree. On an H200 it is best to have both blocks there at once, as attention's keys then come
+    /// while the product before it works, and the next product's weights while attention does. With
+    /// no more than 164 KiB otherwise: each step more costs a model of 3B 8 %, and with 228 too
+    /// little L1 is left. The CUDA driver gets along better with its own choice, which differs from
+    /// kernel to kernel, and keeps it. On an Orin nothing overlaps.
+    fn carve_out(&self, both: u32) -> u32 {
+        match both {
+            _ if self.sm < 90 => 0,
+            both if both <= 196 << 10 => both.max(164 << 10),
+            _ => 164 << 10,
+        }
     }
 }
 

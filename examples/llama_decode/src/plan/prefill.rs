@@ -191,7 +191,7 @@ impl Builder<'_> {
             grid: blocks,
             block: [threads, 1, 1],
             shared: 0,
-            carve_out: self.machine.carve_out(),
+            carve_out: self.machine.carve_out(0),
             args,
             reads: 0,
             early,
