@@ -44,11 +44,11 @@ impl Channel {
         entries: u32,
         patience: Patience,
     ) -> Result<Channel> {
-        heap.check_room()?;
+        heap.check_room(engine)?;
         let word = Arc::new(heap.word(true)?);
         let mut pages = heap.driver().open_channel(engine, entries)?;
         // SAFETY: the notifier stays until `close_channel`, which drop calls after `leave`.
-        let joined = heap.join(|number| unsafe {
+        let joined = heap.join(engine, |number| unsafe {
             Progress::new(number, pages.id, engine, pages.event.take(), word, pages.notifier)
         });
         let progress = match joined {

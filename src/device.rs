@@ -206,13 +206,13 @@ impl Device {
         Timeline::new(&self.heap, self.options.policy)
     }
 
-    /// A queue for kernels. Opening the first one of a process takes up to a second on a Jetson; a
-    /// device has at most 128 queues.
+    /// A queue for kernels. Opening the first one of a process takes up to a second on a Jetson. A device
+    /// has at most 63 of them, and 128 queues in all; a dead one counts until it is dropped.
     pub fn compute_queue(&self) -> Result<Queue> {
         self.queue(Engine::Compute)
     }
 
-    /// A queue for copies.
+    /// A queue for copies. A device has at most 128 queues in all.
     pub fn copy_queue(&self) -> Result<Queue> {
         self.queue(Engine::Copy)
     }

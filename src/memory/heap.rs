@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 
 use super::names::Names;
-use super::progress::{Links, MOST_QUEUES, Progress, Seen, depended_on};
+use super::progress::{Links, MOST_COMPUTE_QUEUES, MOST_QUEUES, Progress, Seen, depended_on};
 use crate::addr::{GpuRange, GpuVa};
 use crate::barrier;
 use crate::driver::sys::{PAGE, whole_pages};
@@ -76,14 +76,18 @@ impl Heap {
 
     /// Whether there may be one more queue: who asks before it opens a channel is told better than the
     /// driver tells.
-    pub(crate) fn check_room(&self) -> Result<()> {
-        free_number(&lock(&self.queues)).map(drop)
+    pub(crate) fn check_room(&self, engine: Engine) -> Result<()> {
+        free_number(&lock(&self.queues), engine).map(drop)
     }
 
     /// A queue begins to use the device's memory. Each has a number of its own while it is open.
-    pub(crate) fn join(&self, queue: impl FnOnce(usize) -> Progress) -> Result<Arc<Progress>> {
+    pub(crate) fn join(
+        &self,
+        engine: Engine,
+        queue: impl FnOnce(usize) -> Progress,
+    ) -> Result<Arc<Progress>> {
         let mut queues = lock(&self.queues);
-        let number = free_number(&queues)?;
+        let number = free_number(&queues, engine)?;
         let queue = Arc::new(queue(number));
         queues.push(Arc::downgrade(&queue));
         Ok(queue)
@@ -242,9 +246,16 @@ impl Heap {
     }
 }
 
-fn free_number(queues: &[Weak<Progress>]) -> Result<usize> {
-    let taken: Vec<_> = queues.iter().filter_map(Weak::upgrade).map(|it| it.number).collect();
-    let free = (0..MOST_QUEUES).find(|number| !taken.contains(number));
+/// A dead queue counts until it is closed, for its channel holds what it has until then.
+fn free_number(queues: &[Weak<Progress>], engine: Engine) -> Result<usize> {
+    let open: Vec<_> = queues.iter().filter_map(Weak::upgrade).collect();
+    let compute = open.iter().filter(|queue| queue.engine == Engine::Compute).count();
+    if engine == Engine::Compute && compute >= MOST_COMPUTE_QUEUES {
+        return Err(Error::request(format!(
+            "a device has at most {MOST_COMPUTE_QUEUES} compute queues: close one"
+        )));
+    }
+    let free = (0..MOST_QUEUES).find(|number| open.iter().all(|queue| queue.number != *number));
     free.ok_or_else(|| {
         Error::request(format!("a device has at most {MOST_QUEUES} queues: close one"))
     })

@@ -172,8 +172,11 @@ pub(super) struct Links {
     awaited: AtomicU64,
 }
 
-/// Open queues that a device can have: more than a group of channels holds on a Jetson.
+/// Open queues that a device can have: as many as a group of channels holds on a Jetson.
 pub(super) const MOST_QUEUES: usize = 128;
+/// Those of them that may run kernels. Each has a subcontext of its own, and of those with compute alone
+/// every driver gives a group 63.
+pub(super) const MOST_COMPUTE_QUEUES: usize = 63;
 
 /// A set of numbers of queues. Looking costs a load; changes are rare.
 #[derive(Debug, Default)]

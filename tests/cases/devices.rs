@@ -4,10 +4,11 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use doorbell::{Commands, Device, Error, Launch, Memory, Options, Result, Select, Timeline, args};
+use doorbell::{Commands, Device, Launch, Memory, Options, Result, Select, Timeline, args};
 
 use super::SOON;
 use super::kernels::module;
+use super::limits::refused;
 
 /// Far more than anything here takes, and far less than for ever.
 const PROMPTLY: Duration = Duration::from_secs(5);
@@ -109,38 +110,41 @@ pub fn queues_are_closed_in_any_order(device: &Device) -> Result<()> {
     Ok(())
 }
 
-/// As many queues as a device has, all at work.
+/// As many queues as a device has, all at work. One more of either kind is refused, and there is room again
+/// for one when one is closed.
 pub fn many_queues(device: &Device) -> Result<()> {
     const MOST: usize = 128;
+    const MOST_COMPUTE: usize = 63;
     let kernel = module!(device, "vector")?.kernel("fill")?;
     let words = device.alloc_in::<u32>(Memory::Host, MOST)?;
     let source = device.alloc_in::<u32>(Memory::Host, 1)?;
-    let mut queues = Vec::new();
-    for i in 0..MOST {
-        let copies = i % 8 == 7;
-        queues.push(if copies { device.copy_queue()? } else { device.compute_queue()? });
-    }
-    let refused = device.compute_queue().map(drop);
-    assert!(matches!(refused, Err(Error::Request(_))), "{refused:?}");
+    let mut kernels =
+        (0..MOST_COMPUTE).map(|_| device.compute_queue()).collect::<Result<Vec<_>>>()?;
+    refused(device.compute_queue(), "at most 63 compute queues");
+    kernels.remove(20);
+    kernels.push(device.compute_queue()?);
+    let mut copies =
+        (MOST_COMPUTE..MOST).map(|_| device.copy_queue()).collect::<Result<Vec<_>>>()?;
+    refused(device.copy_queue(), "at most 128 queues");
     for round in 1..=3 {
         source.set(0, round)?;
-        for (i, queue) in queues.iter_mut().enumerate() {
+        for (i, queue) in kernels.iter_mut().enumerate() {
             let word = words.slice(i..i + 1)?;
-            if i % 8 == 7 {
-                queue.copy(word, &source)?;
-                queue.submit()?;
-            } else {
-                // SAFETY: the kernel writes the one word.
-                unsafe { queue.exec(&kernel, &Launch::new(1, 32), &args![word, round, 1u32])? };
-                queue.submit()?;
-            }
+            // SAFETY: the kernel writes the one word.
+            unsafe { queue.exec(&kernel, &Launch::new(1, 32), &args![word, round, 1u32])? };
+            queue.submit()?;
         }
-        for queue in &mut queues {
+        for (i, queue) in copies.iter_mut().enumerate() {
+            queue.copy(words.slice(MOST_COMPUTE + i..MOST_COMPUTE + i + 1)?, &source)?;
+            queue.submit()?;
+        }
+        for queue in kernels.iter_mut().chain(&mut copies) {
             queue.finish()?;
         }
         assert!(words.to_vec()?.iter().all(|word| *word == round));
     }
-    Ok(())
+    kernels.pop();
+    device.copy_queue().map(drop)
 }
 
 /// One device and many threads: memory and queues come and go, code is loaded beside code that runs, and

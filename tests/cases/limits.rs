@@ -58,7 +58,7 @@ pub fn windows_are_never_handed_out(device: &Device) -> Result<()> {
 }
 
 /// The refusal, and that its sentence holds `words`.
-fn refused<T>(result: Result<T>, words: &str) {
+pub fn refused<T>(result: Result<T>, words: &str) {
     match result {
         Err(Error::Request(text)) => assert!(text.contains(words), "{text:?} has no {words:?}"),
         Err(other) => panic!("expected a refusal with {words:?}, got {other}"),
