@@ -77,11 +77,12 @@ impl Cubin {
     }
 }
 
-/// The cubins of a generation from both toolchains.
+/// The cubins of a generation from both toolchains, and those that need features of its own.
 fn cubins(sm: &str) -> impl Iterator<Item = Cubin> {
     let root = Path::new("ptx");
     let mut all = Vec::new();
-    for folder in [sm.to_owned(), format!("cuda13/{sm}")] {
+    let own = (sm == "sm_90").then(|| format!("{sm}a"));
+    for folder in [sm.to_owned(), format!("cuda13/{sm}")].into_iter().chain(own) {
         let mut left = vec![root.join(&folder)];
         while let Some(at) = left.pop() {
             for entry in fs::read_dir(at).expect("the kernels are built: ptx/build") {

@@ -15,6 +15,10 @@ struct Line {
     open: usize,
 }
 
+/// What a block or a cluster does together, or what goes its way by itself: `warpgroup.cu` and `bulk.cu`.
+const IN_KERNELS: &[&str] =
+    &["HGMMA", "IGMMA", "BGMMA", "USETMAXREG", "STAS", "REDAS", "UBLKCP", "UBLKRED"];
+
 fn main() {
     let mut lines: BTreeMap<(u16, &str), Line> = BTreeMap::new();
     for (opcode, name) in forms(Arch::Sm87) {
@@ -41,6 +45,9 @@ fn main() {
             _ if FROM_DOCUMENTS.contains(name) => "from documents: no GPU was asked",
             (_, false, true) => {
                 "Hopper has no such word; its meaning is that of a word that was compared"
+            }
+            _ if IN_KERNELS.contains(name) => {
+                "of several warps, or under way: compared in whole kernels"
             }
             (_, true, true) => "no GPU has been asked about it yet",
             (_, false, false) => "Ampere's own control flow: runs in whole kernels",

@@ -8,7 +8,7 @@ use std::path::Path;
 pub fn all() -> Vec<(String, Vec<u8>)> {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("ptx");
     let mut cubins = Vec::new();
-    for folder in ["sm_87", "sm_90", "cuda13/sm_87", "cuda13/sm_90"] {
+    for folder in ["sm_87", "sm_90", "sm_90a", "cuda13/sm_87", "cuda13/sm_90"] {
         for entry in fs::read_dir(root.join(folder)).unwrap() {
             let entry = entry.unwrap();
             if entry.path().is_dir() {

@@ -1,7 +1,7 @@
 //! Products of a group of four warps: 64 rows, of which each warp has 16, with matrices in shared memory. Each
 //! warp's part is done when it is issued, as products of a single warp, eight columns at a time.
 //!
-//! Where elements lie is what the documents of PTX and of the layouts that go with them say; no GPU was asked.
+//! Where elements lie is what the documents of PTX and of the layouts that go with them say, and what an H200 reads.
 
 use super::block::Shared;
 use super::fault::{FaultKind, Step, lane_trap, trap};

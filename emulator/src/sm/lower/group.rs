@@ -4,6 +4,11 @@ use super::*;
 use crate::sm::meaning::floating::Summation;
 use crate::sm::meaning::tensor::{Element, Small};
 
+/// The columns that bytes and bits have: up to 32 all, then every other of the multiples of eight.
+fn every_other(n: u16) -> u16 {
+    if n < 4 { (n + 1) * 8 } else { (2 * n - 2) * 8 }
+}
+
 impl Lowering<'_> {
     /// The instruction, if it is one of them.
     pub(super) fn group(&mut self) -> Option<Op> {
@@ -28,15 +33,12 @@ impl Lowering<'_> {
                 ((code % 32 + 1) * 8, GroupOf::Floats { element, how, single })
             }
             Kind::GroupBytes => {
-                let columns = match code / 3 {
-                    n @ 0..4 => (n + 1) * 8,
-                    n => (2 * n - 2) * 8,
-                };
+                let columns = every_other(code / 3);
                 let byte = |at| Small { bits: 8, signed: self.bit(at) };
                 let of = GroupOf::Integers { kinds: (byte(76), byte(82)), saturate: self.bit(75) };
                 (columns, of)
             }
-            Kind::GroupBits => ((code + 1) * 8, GroupOf::Bits),
+            Kind::GroupBits => (every_other(code), GroupOf::Bits),
             _ => return None,
         };
         let floats = matches!(of, GroupOf::Floats { .. });

@@ -65,7 +65,7 @@ pub fn elsewhere(cubin: &str, kernel: &str) -> bool {
 }
 
 /// Numbers that look random.
-fn random(seed: u64, count: usize) -> Vec<u32> {
+pub(super) fn random(seed: u64, count: usize) -> Vec<u32> {
     let mut state = seed * 2 + 1;
     let mut next = || {
         state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
@@ -81,7 +81,7 @@ fn floats(seed: u64, count: usize) -> Vec<u32> {
 }
 
 /// Pairs of halves, between 0.25 and 4 in magnitude.
-fn halves(seed: u64, pairs: usize) -> Vec<u32> {
+pub(super) fn halves(seed: u64, pairs: usize) -> Vec<u32> {
     random(seed, pairs).into_iter().map(|x| x & 0x8fff_8fff | 0x3400_3400).collect()
 }
 
@@ -97,16 +97,16 @@ fn blocks(seed: u64, count: usize, size: usize, places: &[usize]) -> Vec<u32> {
     bytes.chunks_exact(4).map(|b| u32::from_le_bytes([b[0], b[1], b[2], b[3]])).collect()
 }
 
-fn memory(words: Vec<u32>) -> Argument {
+pub(super) fn memory(words: Vec<u32>) -> Argument {
     Argument::Memory(words, Vec::new())
 }
 
 /// Memory that starts as zeros.
-fn room(words: usize) -> Argument {
+pub(super) fn room(words: usize) -> Argument {
     memory(vec![0; words])
 }
 
-fn number(value: u32) -> Argument {
+pub(super) fn number(value: u32) -> Argument {
     Argument::Bytes(value.to_le_bytes().into())
 }
 
@@ -123,12 +123,12 @@ fn bytes(bytes: &[u8]) -> Argument {
 }
 
 impl Run {
-    fn new(cubin: &'static str, kernel: &'static str, grid: u32, block: u32) -> Run {
+    pub(super) fn new(cubin: &'static str, kernel: &'static str, grid: u32, block: u32) -> Run {
         let (grid, block) = ([grid, 1, 1], [block, 1, 1]);
         Run { cubin, kernel, grid, block, shared: 0, arguments: Vec::new(), bound: 0.0 }
     }
 
-    fn with(self, arguments: impl Into<Vec<Argument>>) -> Run {
+    pub(super) fn with(self, arguments: impl Into<Vec<Argument>>) -> Run {
         Run { arguments: arguments.into(), ..self }
     }
 
@@ -220,6 +220,7 @@ pub fn runs() -> Vec<Run> {
     all.extend(parameters());
     all.extend(numeric());
     all.extend(forms());
+    all.extend(super::hopper::runs());
     all
 }
 

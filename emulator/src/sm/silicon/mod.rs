@@ -7,6 +7,7 @@
 
 mod body;
 mod golden;
+mod hopper;
 mod inputs;
 pub mod kernels;
 mod sweep;

@@ -487,21 +487,24 @@ pub(crate) const GROUP_FLOATS: Modifier = Modifier::new(GROUP_SHAPE, {
     };
     &NAMES
 });
-/// Bytes: 8, 16, 24 and 32 columns, then every other of those above, in steps of three.
+/// What bytes and bits have of them, `step` apart: 8, 16, 24 and 32 columns, then every other of those above.
+const fn every_other<const N: usize>(shapes: [&'static str; 32], step: usize) -> [&'static str; N] {
+    let mut names = [BAD; N];
+    let mut n = 0;
+    while n < 18 {
+        names[step * n] = shapes[if n < 4 { n } else { 2 * n - 3 }];
+        n += 1;
+    }
+    names
+}
 pub(crate) const GROUP_BYTES: Modifier = Modifier::new(GROUP_SHAPE, {
-    const NAMES: [&str; 52] = {
-        let bytes = wide!("32");
-        let mut names = [BAD; 52];
-        let mut n = 0;
-        while n < 18 {
-            names[3 * n] = bytes[if n < 4 { n } else { 2 * n - 3 }];
-            n += 1;
-        }
-        names
-    };
+    const NAMES: [&str; 52] = every_other(wide!("32"), 3);
     &NAMES
 });
-pub(crate) const GROUP_BITS: Modifier = Modifier::new(GROUP_SHAPE, &wide!("256"));
+pub(crate) const GROUP_BITS: Modifier = Modifier::new(GROUP_SHAPE, {
+    const NAMES: [&str; 18] = every_other(wide!("256"), 1);
+    &NAMES
+});
 pub(crate) const GROUP_SUM: Modifier = flag(75, &["F16", "F32"]);
 pub(crate) const GROUP_TYPE: Modifier = field(77, 76, &["", "BF16", "TF32"]);
 pub(crate) const GROUP_A_SIGN: Modifier = flag(76, &["U8", "S8"]);

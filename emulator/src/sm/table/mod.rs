@@ -369,21 +369,8 @@ pub(crate) const REFUSED: &[(u16, &str, &str)] = &[
     (0xdf3, "QGMMA", NO_SUM),
 ];
 
-/// Instructions that do here what PTX says of them (UIADD3.64: what the disassembler's name says), and that no GPU
-/// was asked about, not even as part of a kernel.
-pub const FROM_DOCUMENTS: &[&str] = &[
-    "REDAS",
-    "UBLKCP",
-    "UBLKRED",
-    "UBLKPF.L2",
-    "WARPGROUP.ARRIVE",
-    "WARPGROUP.DEPBAR.LE",
-    "HGMMA",
-    "IGMMA",
-    "BGMMA",
-    "USETMAXREG",
-    "UIADD3.64",
-];
+/// Instructions that do here what their names say, and that no GPU was asked about, not even as part of a kernel.
+pub const FROM_DOCUMENTS: &[&str] = &["UIADD3.64"];
 
 /// Every instruction form of the table on `arch`: its 12-bit opcode field and its name.
 pub fn forms(arch: Arch) -> Vec<(u16, &'static str)> {

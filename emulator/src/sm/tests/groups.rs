@@ -1,5 +1,5 @@
 //! Products of warp groups, against plain sums of numbers small enough to be exact in any order. Where elements lie in
-//! shared memory is what the documents say; no GPU was asked.
+//! shared memory is what the documents say; `silicon` compares whole kernels with an H200.
 
 use super::harness::*;
 use crate::sm::meaning::Round;
@@ -268,6 +268,10 @@ fn words_read_as_the_vendor_prints_them() {
         (
             0x0b81_4018_0020_0004_2018_7df2,
             "BGMMA.64x16x256.AND.POPC R24, R32, gdesc[UR4], R24, UP0, gsb0",
+        ),
+        (
+            0x0b81_4018_0120_0004_5818_7df2,
+            "BGMMA.64x128x256.AND.POPC R24, R88, gdesc[UR4], R24, UP0, gsb0",
         ),
         (0x0001_0100_0000_8000_0000_79c5, "WARPGROUP.DEPBAR.LE gsb0, 0x1"),
         (0x79c5, "WARPGROUP.ARRIVE"),

@@ -80,6 +80,8 @@ pub(super) struct Kernel {
     name: String,
     arch: Arch,
     registers: u32,
+    /// Blocks of the clusters that it demands.
+    cluster: [u32; 3],
     shared: u32,
     banks: HashMap<usize, Vec<u8>>,
     parameters: usize,
@@ -107,7 +109,7 @@ pub(super) fn shipped(arch: Arch, file: &str) -> Vec<u8> {
 /// The bytes of a cubin in a folder of `ptx/` that is named after a generation.
 pub(super) fn shipped_in(folder: &str, file: &str) -> (Arch, Vec<u8>) {
     let path = root().join("../ptx").join(folder).join(file);
-    let arch = if folder.ends_with("90") { Arch::Sm90 } else { Arch::Sm87 };
+    let arch = if folder.contains("90") { Arch::Sm90 } else { Arch::Sm87 };
     (arch, std::fs::read(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display())))
 }
 
@@ -218,12 +220,16 @@ impl Kernel {
             .map(|(_, payload)| (word(payload, 4) & 0xffff, word(payload, 4) >> 16))
             .collect();
         offsets.sort_unstable();
+        let cluster = attributes(&own_info)
+            .find(|(attribute, _)| *attribute == 0x3d)
+            .map_or([1; 3], |(_, payload)| [0, 4, 8].map(|at| word(payload, at)));
         let shared = find(&format!(".nv.shared.{name}")).map_or(0, |s| s.sh_size as u32);
         Kernel {
             program: Program::new(arch, name, 0x1_0000_0000, &content(text)),
             name: name.into(),
             arch,
             registers,
+            cluster,
             shared,
             banks,
             parameters,
@@ -239,7 +245,7 @@ impl Kernel {
     ) -> Result<Vec<Vec<u32>>, Box<Fault>> {
         use silicon::kernels::Argument;
         let mut set = Set { dynamic_shared: run.shared, ..Set::new(1, 1) };
-        (set.grid, set.block) = (run.grid, run.block);
+        (set.grid, set.block, set.cluster) = (run.grid, run.block, self.cluster);
         let mut places = Vec::new();
         for (argument, offset) in run.arguments.iter().zip(&self.offsets) {
             set.arguments.resize(*offset, 0);

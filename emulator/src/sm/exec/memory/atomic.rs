@@ -188,8 +188,8 @@ pub(super) fn atomic(w: &mut Warp, e: &mut Shared, op: &Op, exec: u32) -> Step<F
         done |= 1 << lane;
         let result = match op {
             AtomicOp::CasTest { .. } => u64::from(old == operand),
-            // The lower word is nobody's business.
-            AtomicOp::Change { .. } => old >> 32 << 32,
+            // Of a barrier the upper word comes: the lower register stays as it is.
+            AtomicOp::Change { .. } => old >> 32 << 32 | u64::from(w.regs[d as usize][lane]),
             _ => old,
         };
         match wide {
