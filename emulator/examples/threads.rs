@@ -191,6 +191,7 @@ impl Board {
         let userd = Memory::new("userd", 4096).expect("memory is to be had");
         let setup = ChannelSetup {
             tsg: 0,
+            veid: 1,
             space,
             ring_va: LAUNCH + RING,
             entries: 8,

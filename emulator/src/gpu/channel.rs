@@ -42,6 +42,8 @@ pub(super) struct Bus<'a> {
     pub(super) channel: u32,
     /// Classes whose context the driver has made for this channel.
     pub(super) classes: &'a [u32],
+    /// What the compute engine has been told in this subcontext, by whichever channel.
+    pub(super) compute: &'a mut Option<Registers>,
     /// What keeps stores from being seen at once, if that is modelled.
     pub(super) visibility: Option<&'a mut Visibility>,
     /// Who runs grids.
@@ -170,6 +172,7 @@ impl Work {
 /// A channel that is set up.
 pub(super) struct Channel {
     pub(super) tsg: u32,
+    pub(super) veid: u32,
     pub(super) space: SpaceId,
     pub(super) fetcher: Fetcher,
     burst: Option<Burst>,
@@ -211,9 +214,10 @@ const INSTRUCTIONS_PER_METHOD: u64 = 16;
 impl Channel {
     pub(super) fn new(setup: ChannelSetup) -> Channel {
         static TABLE: LazyLock<Table> = LazyLock::new(|| Table::new(c76f::AMPERE_CHANNEL_GPFIFO_B));
-        let ChannelSetup { tsg, space, ring_va, entries, userd } = setup;
+        let ChannelSetup { tsg, veid, space, ring_va, entries, userd } = setup;
         Channel {
             tsg,
+            veid,
             space,
             fetcher: Fetcher::new(ring_va, entries, userd),
             burst: None,

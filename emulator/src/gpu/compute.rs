@@ -18,9 +18,9 @@ use super::qmd_version::{V03, V04};
 use super::registers::{Registers, Table, offsets};
 use super::semaphore::{Op, Reduction, Release, Size};
 
-/// The engine as one channel sees it.
+/// The engine as one channel sees it. What its methods leave behind belongs to its subcontext.
 pub(super) struct Compute {
-    registers: Registers,
+    table: &'static Table,
     launches: Launches,
 }
 
@@ -51,7 +51,7 @@ impl Setup {
             (self.local_window, "SET_SHADER_LOCAL_MEMORY_WINDOW_A and _B"),
         ] {
             if window == 0 {
-                return refuse(format!("nobody has sent {method} on this channel"));
+                return refuse(format!("nobody has sent {method} in this subcontext"));
             }
         }
         let per_thread: u64 = descriptor.local.iter().map(|bytes| u64::from(*bytes)).sum();
@@ -87,7 +87,7 @@ impl Compute {
             HOPPER_COMPUTE_A => (&*HOPPER, &V04),
             _ => return None,
         };
-        Some(Compute { registers: Registers::new(table), launches: Launches::new(version) })
+        Some(Compute { table, launches: Launches::new(version) })
     }
 
     /// Whether a method is not obeyed before the engines are idle.
@@ -136,17 +136,18 @@ impl Compute {
             MME_DMA_READ_FIFOED, MME_DMA_WRITE, MME_DMA_REDUCTION, MME_DMA_SYSMEMBAR,
             MME_DMA_SYNC, MME_DMA_WRITE_METHOD_BARRIER, SET_REPORT_SEMAPHORE_D, CALL_MME_MACRO,
             CALL_MME_DATA, INVALIDATE_SHADER_CACHES, INVALIDATE_SHADER_CACHES_NO_WFI);
-        let method = self.registers.write(offset, data).map_err(Fault::engine)?;
+        let registers = bus.compute.get_or_insert_with(|| Registers::new(self.table));
+        let method = registers.write(offset, data).map_err(Fault::engine)?;
         match method.offset {
-            REPORT_SEMAPHORE_EXECUTE => self.report(data).map(Some),
-            SET_REPORT_SEMAPHORE_D => self.old_report(data).map(Some),
-            SEND_SIGNALING_PCAS2_B => self.pcas2(data),
+            REPORT_SEMAPHORE_EXECUTE => report(registers, data).map(Some),
+            SET_REPORT_SEMAPHORE_D => old_report(registers, data).map(Some),
+            SEND_SIGNALING_PCAS2_B => pcas2(registers, data),
             SEND_SIGNALING_PCAS_B => {
                 let invalidates = SEND_SIGNALING_PCAS_B_INVALIDATE.get(data) != 0;
                 Ok(match (SEND_SIGNALING_PCAS_B_SCHEDULE.get(data) != 0, invalidates) {
-                    (true, true) => Some(self.pcas(Action::CopyAndSchedule)),
-                    (true, false) => Some(self.pcas(Action::Schedule)),
-                    (false, true) => Some(self.pcas(Action::Forget)),
+                    (true, true) => Some(pcas(registers, Action::CopyAndSchedule)),
+                    (true, false) => Some(pcas(registers, Action::Schedule)),
+                    (false, true) => Some(pcas(registers, Action::Forget)),
                     (false, false) => None,
                 })
             }
@@ -210,149 +211,144 @@ impl Compute {
             _ => Ok(None),
         }
     }
+}
 
-    fn pcas2(&self, data: u32) -> Result<Option<Work>, Fault> {
-        let action = match SEND_SIGNALING_PCAS2_B_PCAS_ACTION.get(data) {
-            SEND_SIGNALING_PCAS2_B_PCAS_ACTION_NOP => return Ok(None),
-            SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INVALIDATE => Action::Forget,
-            SEND_SIGNALING_PCAS2_B_PCAS_ACTION_PREFETCH => Action::Prefetch,
-            // Nothing lies between this fetch and the launch.
-            SEND_SIGNALING_PCAS2_B_PCAS_ACTION_SCHEDULE
-            | SEND_SIGNALING_PCAS2_B_PCAS_ACTION_PREFETCH_SCHEDULE => Action::Schedule,
-            SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INVALIDATE_COPY_SCHEDULE
-            | SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INVALIDATE_PREFETCH_COPY_SCHEDULE => {
-                Action::CopyAndSchedule
-            }
-            SEND_SIGNALING_PCAS2_B_PCAS_ACTION_DECREMENT_DEPENDENCE => Action::Decrement,
-            SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INCREMENT_DEPENDENCE => Action::Increment,
-            other => {
-                let name = SEND_SIGNALING_PCAS2_B_PCAS_ACTION.value_name(other);
-                return Err(Fault::engine(format!(
-                    "SEND_SIGNALING_PCAS2_B with PCAS_ACTION {other} ({}) is not modelled",
-                    name.unwrap_or("unnamed")
-                )));
-            }
-        };
-        let rest = data & !SEND_SIGNALING_PCAS2_B_PCAS_ACTION.mask();
-        if rest != 0 {
+fn pcas2(registers: &Registers, data: u32) -> Result<Option<Work>, Fault> {
+    let action = match SEND_SIGNALING_PCAS2_B_PCAS_ACTION.get(data) {
+        SEND_SIGNALING_PCAS2_B_PCAS_ACTION_NOP => return Ok(None),
+        SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INVALIDATE => Action::Forget,
+        SEND_SIGNALING_PCAS2_B_PCAS_ACTION_PREFETCH => Action::Prefetch,
+        // Nothing lies between this fetch and the launch.
+        SEND_SIGNALING_PCAS2_B_PCAS_ACTION_SCHEDULE
+        | SEND_SIGNALING_PCAS2_B_PCAS_ACTION_PREFETCH_SCHEDULE => Action::Schedule,
+        SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INVALIDATE_COPY_SCHEDULE
+        | SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INVALIDATE_PREFETCH_COPY_SCHEDULE => {
+            Action::CopyAndSchedule
+        }
+        SEND_SIGNALING_PCAS2_B_PCAS_ACTION_DECREMENT_DEPENDENCE => Action::Decrement,
+        SEND_SIGNALING_PCAS2_B_PCAS_ACTION_INCREMENT_DEPENDENCE => Action::Increment,
+        other => {
+            let name = SEND_SIGNALING_PCAS2_B_PCAS_ACTION.value_name(other);
             return Err(Fault::engine(format!(
-                "SEND_SIGNALING_PCAS2_B {data:#x}: SELECT and OFFSET_MINUS_ONE mean nothing to a launch"
+                "SEND_SIGNALING_PCAS2_B with PCAS_ACTION {other} ({}) is not modelled",
+                name.unwrap_or("unnamed")
             )));
         }
-        Ok(Some(self.pcas(action)))
+    };
+    let rest = data & !SEND_SIGNALING_PCAS2_B_PCAS_ACTION.mask();
+    if rest != 0 {
+        return Err(Fault::engine(format!(
+            "SEND_SIGNALING_PCAS2_B {data:#x}: SELECT and OFFSET_MINUS_ONE mean nothing to a launch"
+        )));
     }
+    Ok(Some(pcas(registers, action)))
+}
 
-    /// Tells the scheduler something about the descriptor that SEND_PCAS_A named.
-    fn pcas(&self, action: Action) -> Work {
-        let registers = &self.registers;
-        let setup = Setup {
-            shared_window: registers
-                .pair(SET_SHADER_SHARED_MEMORY_WINDOW_A, SET_SHADER_SHARED_MEMORY_WINDOW_B),
-            local_window: registers
-                .pair(SET_SHADER_LOCAL_MEMORY_WINDOW_A, SET_SHADER_LOCAL_MEMORY_WINDOW_B),
-            local: registers.pair(SET_SHADER_LOCAL_MEMORY_A, SET_SHADER_LOCAL_MEMORY_B),
-            local_per_tpc: registers.pair(
-                SET_SHADER_LOCAL_MEMORY_NON_THROTTLED_A,
-                SET_SHADER_LOCAL_MEMORY_NON_THROTTLED_B,
-            ),
-        };
-        let qmd = u64::from(registers.get(SEND_PCAS_A)) << 8;
-        Work::Launch(Pcas { qmd, action, setup })
-    }
+/// Tells the scheduler something about the descriptor that SEND_PCAS_A named.
+fn pcas(registers: &Registers, action: Action) -> Work {
+    let setup = Setup {
+        shared_window: registers
+            .pair(SET_SHADER_SHARED_MEMORY_WINDOW_A, SET_SHADER_SHARED_MEMORY_WINDOW_B),
+        local_window: registers
+            .pair(SET_SHADER_LOCAL_MEMORY_WINDOW_A, SET_SHADER_LOCAL_MEMORY_WINDOW_B),
+        local: registers.pair(SET_SHADER_LOCAL_MEMORY_A, SET_SHADER_LOCAL_MEMORY_B),
+        local_per_tpc: registers
+            .pair(SET_SHADER_LOCAL_MEMORY_NON_THROTTLED_A, SET_SHADER_LOCAL_MEMORY_NON_THROTTLED_B),
+    };
+    let qmd = u64::from(registers.get(SEND_PCAS_A)) << 8;
+    Work::Launch(Pcas { qmd, action, setup })
+}
 
-    fn report(&self, data: u32) -> Result<Work, Fault> {
-        let registers = &self.registers;
-        match REPORT_SEMAPHORE_EXECUTE_OPERATION.get(data) {
-            REPORT_SEMAPHORE_EXECUTE_OPERATION_RELEASE => {}
-            other => {
-                return Err(report_refused(
-                    REPORT_SEMAPHORE_EXECUTE_OPERATION.value_name(other).unwrap_or("unnamed"),
-                ));
-            }
+fn report(registers: &Registers, data: u32) -> Result<Work, Fault> {
+    match REPORT_SEMAPHORE_EXECUTE_OPERATION.get(data) {
+        REPORT_SEMAPHORE_EXECUTE_OPERATION_RELEASE => {}
+        other => {
+            return Err(report_refused(
+                REPORT_SEMAPHORE_EXECUTE_OPERATION.value_name(other).unwrap_or("unnamed"),
+            ));
         }
-        if REPORT_SEMAPHORE_EXECUTE_TRAP_TYPE.get(data) != 0 {
-            return Err(report_refused("TRAP_TYPE"));
-        }
-        let long = REPORT_SEMAPHORE_EXECUTE_PAYLOAD_SIZE64.get(data)
-            == REPORT_SEMAPHORE_EXECUTE_PAYLOAD_SIZE64_TRUE;
-        let (size, stamped) = match REPORT_SEMAPHORE_EXECUTE_STRUCTURE_SIZE.get(data) {
-            REPORT_SEMAPHORE_EXECUTE_STRUCTURE_SIZE_SEMAPHORE_ONE_WORD if long => {
-                return Err(Fault::engine("a semaphore of one word has no room for 64 bits"));
-            }
-            REPORT_SEMAPHORE_EXECUTE_STRUCTURE_SIZE_SEMAPHORE_ONE_WORD => (Size::Word, false),
-            REPORT_SEMAPHORE_EXECUTE_STRUCTURE_SIZE_SEMAPHORE_TWO_WORDS => (Size::Double, false),
-            REPORT_SEMAPHORE_EXECUTE_STRUCTURE_SIZE_SEMAPHORE_FOUR_WORDS if long => {
-                (Size::Double, true)
-            }
-            REPORT_SEMAPHORE_EXECUTE_STRUCTURE_SIZE_SEMAPHORE_FOUR_WORDS => (Size::Word, true),
-            _ => return Err(report_refused("STRUCTURE_SIZE 3")),
-        };
-        let payload = match size {
-            Size::Word => registers.get(SET_REPORT_SEMAPHORE_PAYLOAD_LOWER).into(),
-            Size::Double => registers
-                .pair(SET_REPORT_SEMAPHORE_PAYLOAD_UPPER, SET_REPORT_SEMAPHORE_PAYLOAD_LOWER),
-        };
-        let reduces = REPORT_SEMAPHORE_EXECUTE_REDUCTION_ENABLE.get(data)
-            == REPORT_SEMAPHORE_EXECUTE_REDUCTION_ENABLE_TRUE;
-        let signed = match REPORT_SEMAPHORE_EXECUTE_REDUCTION_FORMAT.get(data) {
-            REPORT_SEMAPHORE_EXECUTE_REDUCTION_FORMAT_UNSIGNED => false,
-            REPORT_SEMAPHORE_EXECUTE_REDUCTION_FORMAT_SIGNED => true,
-            other => return Err(report_refused(&format!("REDUCTION_FORMAT {other}"))),
-        };
-        let op = reduction_op(REPORT_SEMAPHORE_EXECUTE_REDUCTION_OP.get(data));
-        let release = Release {
-            va: registers
-                .pair(SET_REPORT_SEMAPHORE_ADDRESS_UPPER, SET_REPORT_SEMAPHORE_ADDRESS_LOWER),
-            size,
-            payload,
-            reduction: reduces.then_some(Reduction { op, signed }),
-            stamped,
-        };
-        let awaken = REPORT_SEMAPHORE_EXECUTE_AWAKEN_ENABLE.get(data)
-            == REPORT_SEMAPHORE_EXECUTE_AWAKEN_ENABLE_TRUE;
-        release.check().map_err(Fault::engine)?;
-        let flush = REPORT_SEMAPHORE_EXECUTE_FLUSH_DISABLE.get(data)
-            == REPORT_SEMAPHORE_EXECUTE_FLUSH_DISABLE_FALSE;
-        Ok(Work::Report(Report { release, awaken, flush }))
     }
+    if REPORT_SEMAPHORE_EXECUTE_TRAP_TYPE.get(data) != 0 {
+        return Err(report_refused("TRAP_TYPE"));
+    }
+    let long = REPORT_SEMAPHORE_EXECUTE_PAYLOAD_SIZE64.get(data)
+        == REPORT_SEMAPHORE_EXECUTE_PAYLOAD_SIZE64_TRUE;
+    let (size, stamped) = match REPORT_SEMAPHORE_EXECUTE_STRUCTURE_SIZE.get(data) {
+        REPORT_SEMAPHORE_EXECUTE_STRUCTURE_SIZE_SEMAPHORE_ONE_WORD if long => {
+            return Err(Fault::engine("a semaphore of one word has no room for 64 bits"));
+        }
+        REPORT_SEMAPHORE_EXECUTE_STRUCTURE_SIZE_SEMAPHORE_ONE_WORD => (Size::Word, false),
+        REPORT_SEMAPHORE_EXECUTE_STRUCTURE_SIZE_SEMAPHORE_TWO_WORDS => (Size::Double, false),
+        REPORT_SEMAPHORE_EXECUTE_STRUCTURE_SIZE_SEMAPHORE_FOUR_WORDS if long => {
+            (Size::Double, true)
+        }
+        REPORT_SEMAPHORE_EXECUTE_STRUCTURE_SIZE_SEMAPHORE_FOUR_WORDS => (Size::Word, true),
+        _ => return Err(report_refused("STRUCTURE_SIZE 3")),
+    };
+    let payload = match size {
+        Size::Word => registers.get(SET_REPORT_SEMAPHORE_PAYLOAD_LOWER).into(),
+        Size::Double => {
+            registers.pair(SET_REPORT_SEMAPHORE_PAYLOAD_UPPER, SET_REPORT_SEMAPHORE_PAYLOAD_LOWER)
+        }
+    };
+    let reduces = REPORT_SEMAPHORE_EXECUTE_REDUCTION_ENABLE.get(data)
+        == REPORT_SEMAPHORE_EXECUTE_REDUCTION_ENABLE_TRUE;
+    let signed = match REPORT_SEMAPHORE_EXECUTE_REDUCTION_FORMAT.get(data) {
+        REPORT_SEMAPHORE_EXECUTE_REDUCTION_FORMAT_UNSIGNED => false,
+        REPORT_SEMAPHORE_EXECUTE_REDUCTION_FORMAT_SIGNED => true,
+        other => return Err(report_refused(&format!("REDUCTION_FORMAT {other}"))),
+    };
+    let op = reduction_op(REPORT_SEMAPHORE_EXECUTE_REDUCTION_OP.get(data));
+    let release = Release {
+        va: registers.pair(SET_REPORT_SEMAPHORE_ADDRESS_UPPER, SET_REPORT_SEMAPHORE_ADDRESS_LOWER),
+        size,
+        payload,
+        reduction: reduces.then_some(Reduction { op, signed }),
+        stamped,
+    };
+    let awaken = REPORT_SEMAPHORE_EXECUTE_AWAKEN_ENABLE.get(data)
+        == REPORT_SEMAPHORE_EXECUTE_AWAKEN_ENABLE_TRUE;
+    release.check().map_err(Fault::engine)?;
+    let flush = REPORT_SEMAPHORE_EXECUTE_FLUSH_DISABLE.get(data)
+        == REPORT_SEMAPHORE_EXECUTE_FLUSH_DISABLE_FALSE;
+    Ok(Work::Report(Report { release, awaken, flush }))
+}
 
-    fn old_report(&self, data: u32) -> Result<Work, Fault> {
-        let registers = &self.registers;
-        match SET_REPORT_SEMAPHORE_D_OPERATION.get(data) {
-            SET_REPORT_SEMAPHORE_D_OPERATION_RELEASE => {}
-            other => {
-                return Err(report_refused(
-                    SET_REPORT_SEMAPHORE_D_OPERATION.value_name(other).unwrap_or("unnamed"),
-                ));
-            }
+fn old_report(registers: &Registers, data: u32) -> Result<Work, Fault> {
+    match SET_REPORT_SEMAPHORE_D_OPERATION.get(data) {
+        SET_REPORT_SEMAPHORE_D_OPERATION_RELEASE => {}
+        other => {
+            return Err(report_refused(
+                SET_REPORT_SEMAPHORE_D_OPERATION.value_name(other).unwrap_or("unnamed"),
+            ));
         }
-        if SET_REPORT_SEMAPHORE_D_CONDITIONAL_TRAP.get(data) != 0 {
-            return Err(report_refused("CONDITIONAL_TRAP"));
-        }
-        let stamped = SET_REPORT_SEMAPHORE_D_STRUCTURE_SIZE.get(data)
-            == SET_REPORT_SEMAPHORE_D_STRUCTURE_SIZE_FOUR_WORDS;
-        let reduces = SET_REPORT_SEMAPHORE_D_REDUCTION_ENABLE.get(data)
-            == SET_REPORT_SEMAPHORE_D_REDUCTION_ENABLE_TRUE;
-        let signed = match SET_REPORT_SEMAPHORE_D_REDUCTION_FORMAT.get(data) {
-            SET_REPORT_SEMAPHORE_D_REDUCTION_FORMAT_UNSIGNED_32 => false,
-            SET_REPORT_SEMAPHORE_D_REDUCTION_FORMAT_SIGNED_32 => true,
-            other => return Err(report_refused(&format!("REDUCTION_FORMAT {other}"))),
-        };
-        let op = reduction_op(SET_REPORT_SEMAPHORE_D_REDUCTION_OP.get(data));
-        let release = Release {
-            va: registers.pair(SET_REPORT_SEMAPHORE_A, SET_REPORT_SEMAPHORE_B),
-            size: Size::Word,
-            payload: registers.get(SET_REPORT_SEMAPHORE_C).into(),
-            reduction: reduces.then_some(Reduction { op, signed }),
-            stamped,
-        };
-        let awaken = SET_REPORT_SEMAPHORE_D_AWAKEN_ENABLE.get(data)
-            == SET_REPORT_SEMAPHORE_D_AWAKEN_ENABLE_TRUE;
-        release.check().map_err(Fault::engine)?;
-        let flush = SET_REPORT_SEMAPHORE_D_FLUSH_DISABLE.get(data)
-            == SET_REPORT_SEMAPHORE_D_FLUSH_DISABLE_FALSE;
-        Ok(Work::Report(Report { release, awaken, flush }))
     }
+    if SET_REPORT_SEMAPHORE_D_CONDITIONAL_TRAP.get(data) != 0 {
+        return Err(report_refused("CONDITIONAL_TRAP"));
+    }
+    let stamped = SET_REPORT_SEMAPHORE_D_STRUCTURE_SIZE.get(data)
+        == SET_REPORT_SEMAPHORE_D_STRUCTURE_SIZE_FOUR_WORDS;
+    let reduces = SET_REPORT_SEMAPHORE_D_REDUCTION_ENABLE.get(data)
+        == SET_REPORT_SEMAPHORE_D_REDUCTION_ENABLE_TRUE;
+    let signed = match SET_REPORT_SEMAPHORE_D_REDUCTION_FORMAT.get(data) {
+        SET_REPORT_SEMAPHORE_D_REDUCTION_FORMAT_UNSIGNED_32 => false,
+        SET_REPORT_SEMAPHORE_D_REDUCTION_FORMAT_SIGNED_32 => true,
+        other => return Err(report_refused(&format!("REDUCTION_FORMAT {other}"))),
+    };
+    let op = reduction_op(SET_REPORT_SEMAPHORE_D_REDUCTION_OP.get(data));
+    let release = Release {
+        va: registers.pair(SET_REPORT_SEMAPHORE_A, SET_REPORT_SEMAPHORE_B),
+        size: Size::Word,
+        payload: registers.get(SET_REPORT_SEMAPHORE_C).into(),
+        reduction: reduces.then_some(Reduction { op, signed }),
+        stamped,
+    };
+    let awaken =
+        SET_REPORT_SEMAPHORE_D_AWAKEN_ENABLE.get(data) == SET_REPORT_SEMAPHORE_D_AWAKEN_ENABLE_TRUE;
+    release.check().map_err(Fault::engine)?;
+    let flush = SET_REPORT_SEMAPHORE_D_FLUSH_DISABLE.get(data)
+        == SET_REPORT_SEMAPHORE_D_FLUSH_DISABLE_FALSE;
+    Ok(Work::Report(Report { release, awaken, flush }))
 }
 
 /// The engine numbers its reductions in an order of its own, the same for both kinds of report.

@@ -16,6 +16,7 @@ use crew::Crew;
 use launch_code::CodeCache;
 use mmu::Space;
 use races::Races;
+use registers::Registers;
 use visibility::Visibility;
 
 mod caches;
@@ -54,6 +55,9 @@ pub struct SpaceId(u32);
 pub struct ChannelSetup {
     /// The time-slice group it belongs to, and dies with.
     pub tsg: u32,
+    /// The subcontext of that group that it belongs to: its channels share what methods tell the
+    /// compute engine.
+    pub veid: u32,
     /// Where its addresses mean something.
     pub space: SpaceId,
     /// Its ring of 8-byte entries, in that space.
@@ -118,6 +122,8 @@ pub struct Gpu {
     next_space: u32,
     channels: BTreeMap<u32, Channel>,
     bindings: BTreeMap<u32, Binding>,
+    /// By TSG and VEID: what the compute engine has been told there.
+    subcontexts: BTreeMap<(u32, u32), Option<Registers>>,
     /// Channels with work, in the order of their turns.
     queue: VecDeque<u32>,
     events: Vec<Event>,
@@ -156,6 +162,7 @@ impl Gpu {
             next_space: 0,
             channels: BTreeMap::new(),
             bindings: BTreeMap::new(),
+            subcontexts: BTreeMap::new(),
             queue: VecDeque::new(),
             events: Vec::new(),
             code: CodeCache::default(),
@@ -280,6 +287,11 @@ impl Gpu {
         self.queue.retain(|queued| *queued != id);
     }
 
+    /// Forgets what the compute engine was told in a subcontext that has no channel left.
+    pub fn destroy_subcontext(&mut self, tsg: u32, veid: u32) {
+        self.subcontexts.remove(&(tsg, veid));
+    }
+
     /// Tears down a TSG for a reason outside the GPU.
     pub fn abort_tsg(&mut self, tsg: u32, cause: FaultCause) {
         self.kill(tsg, None, cause, format!("TSG {tsg} was torn down: {cause}"));
@@ -357,6 +369,7 @@ impl Gpu {
             tsg: channel.tsg,
             channel: id,
             classes: binding.map_or(&[], |binding| &binding.classes),
+            compute: self.subcontexts.entry((channel.tsg, channel.veid)).or_default(),
             visibility: self.visibility.as_mut(),
             crew: &mut self.crew,
             races: self.races.as_mut(),

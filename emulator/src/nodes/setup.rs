@@ -151,6 +151,7 @@ impl Nodes {
         }
         let setup = ChannelSetup {
             tsg,
+            veid: self.channels.get(id).subcontext,
             space: gpu_space,
             ring_va: address % FIELD_LIMIT,
             entries,

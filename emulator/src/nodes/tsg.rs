@@ -285,6 +285,7 @@ impl Nodes {
             left.channels -= 1;
             if left.channels == 0 {
                 tsg.subcontexts.remove(&subcontext);
+                gpu.destroy_subcontext(id, subcontext);
             }
         }
         self.release_tsg(id);

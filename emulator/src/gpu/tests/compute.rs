@@ -43,6 +43,39 @@ fn the_setup_of_a_channel_is_accepted() {
     ]);
 }
 
+/// As on hardware, where channels of a subcontext overwrite each other's.
+#[test]
+fn what_methods_set_belongs_to_the_subcontext() {
+    let mut bench = Bench::in_subcontexts(&[(0, 1), (0, 1), (0, 2), (1, 1)]);
+    let [hi, lo] = halves(DATA_VA);
+    let told = send(1, SET_REPORT_SEMAPHORE_PAYLOAD_LOWER, &[7, 0, lo, hi]);
+    bench.submit_on(0, &[compute_class(), told]);
+    let execute = |flags| [compute_class(), send(1, REPORT_SEMAPHORE_EXECUTE, &[flags])];
+    bench.submit_on(1, &execute(ONE_WORD));
+    assert_eq!((bench.settle(), bench.word(0)), (Progress::Idle, 7));
+    for (lane, tsg) in [(3, 1), (2, 0)] {
+        bench.submit_on(lane, &execute(ONE_WORD));
+        bench.settle();
+        assert!(!bench.gpu.serviceable(bench.lanes[lane].id), "it has been told no address");
+        assert_eq!(bench.gpu.serviceable(bench.lanes[0].id), tsg == 1);
+    }
+}
+
+#[test]
+fn a_new_subcontext_with_the_same_veid_starts_afresh() {
+    let mut bench = Bench::in_subcontexts(&[(0, 1), (0, 1)]);
+    let [hi, lo] = halves(DATA_VA);
+    bench.execute(&[
+        compute_class(),
+        send(1, SET_REPORT_SEMAPHORE_PAYLOAD_LOWER, &[7, 0, lo, hi, ONE_WORD]),
+    ]);
+    bench.gpu.destroy_channel(bench.lanes[0].id);
+    bench.gpu.destroy_subcontext(0, 1);
+    bench.submit_on(1, &[compute_class(), send(1, REPORT_SEMAPHORE_EXECUTE, &[ONE_WORD])]);
+    bench.settle();
+    assert!(!bench.gpu.serviceable(bench.lanes[1].id), "it has been told no address");
+}
+
 #[test]
 fn both_generations_have_the_same_methods_at_the_same_offsets() {
     let hopper = hw_defs::class::lookup(hw_defs::cbc0::HOPPER_COMPUTE_A).unwrap();

@@ -109,6 +109,7 @@ fn a_new_channel_with_the_same_id_starts_afresh() {
     bench.lanes[0].put = 0;
     let setup = ChannelSetup {
         tsg: 0,
+        veid: 1,
         space: bench.space,
         ring_va: RING_VA,
         entries: ENTRIES,

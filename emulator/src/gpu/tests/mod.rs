@@ -60,8 +60,14 @@ impl Bench {
         Bench::with(&[0])
     }
 
-    /// A channel in each of these TSGs.
+    /// A channel in each of these TSGs, with a subcontext of its own.
     fn with(tsgs: &[u32]) -> Bench {
+        let own: Vec<_> = (1..).zip(tsgs).map(|(veid, &tsg)| (tsg, veid)).collect();
+        Bench::in_subcontexts(&own)
+    }
+
+    /// A channel in each of these subcontexts, given by TSG and VEID.
+    fn in_subcontexts(subcontexts: &[(u32, u32)]) -> Bench {
         let memory = |name, size| Memory::new(name, size).unwrap();
         let (push, data) = (memory("push", 1 << 20), memory("data", DATA_SIZE));
         let mut gpu = Gpu::new();
@@ -71,14 +77,14 @@ impl Bench {
         gpu.map(space, CONST_VA, memory("const", 4096), 0, 4096, Access::ReadOnly);
         let notifiers = memory("notifiers", 4096);
         let mut lanes = Vec::new();
-        for (i, &tsg) in tsgs.iter().enumerate() {
+        for (i, &(tsg, veid)) in subcontexts.iter().enumerate() {
             let (ring, userd) = (memory("ring", 4096), memory("userd", 4096));
             let ring_va = RING_VA + i as u64 * 4096;
             gpu.map(space, ring_va, ring.clone(), 0, 4096, Access::ReadOnly);
             let id = CHANNEL - i as u32;
             gpu.set_error_notifier(id, Some((notifiers.clone(), i as u64 * 16)));
             let setup =
-                ChannelSetup { tsg, space, ring_va, entries: ENTRIES, userd: userd.clone() };
+                ChannelSetup { tsg, veid, space, ring_va, entries: ENTRIES, userd: userd.clone() };
             gpu.create_channel(id, setup);
             gpu.allow_class(id, c7c0::AMPERE_COMPUTE_B);
             gpu.allow_class(id, c7b5::AMPERE_DMA_COPY_B);
