@@ -173,7 +173,7 @@ fn a_hanging_channel_is_a_timeout_without_a_fault() {
 /// to do, and what was opened before goes away.
 #[test]
 fn every_refused_call_is_explained() {
-    const CALLS: [(&str, &str); 16] = [
+    const CALLS: [(&str, &str); 17] = [
         ("open@1", "open"),
         ("open@2", "open"),
         ("NVGPU_GPU_IOCTL_GET_CHARACTERISTICS@1", "NVGPU_GPU_IOCTL_GET_CHARACTERISTICS"),
@@ -190,6 +190,7 @@ fn every_refused_call_is_explained() {
         ("NVGPU_IOCTL_CHANNEL_SETUP_BIND@1", "NVGPU_IOCTL_CHANNEL_SETUP_BIND"),
         ("NVGPU_IOCTL_CHANNEL_SET_ERROR_NOTIFIER@1", "NVGPU_IOCTL_CHANNEL_SET_ERROR_NOTIFIER"),
         ("NVGPU_IOCTL_CHANNEL_ALLOC_OBJ_CTX@1", "NVGPU_IOCTL_CHANNEL_ALLOC_OBJ_CTX"),
+        ("NVGPU_TSG_IOCTL_CREATE_SUBCONTEXT@1", "NVGPU_TSG_IOCTL_CREATE_SUBCONTEXT"),
     ];
     const CAUSES: [(&str, &str); 6] = [
         ("EACCES", "group"),
@@ -219,6 +220,32 @@ fn every_refused_call_is_explained() {
             attempt().unwrap_or_else(|error| panic!("after {place}: {error}"));
         });
     }
+}
+
+/// A queue that does not open keeps no subcontext, of which a group has just as many as queues may take.
+#[test]
+fn refused_queues_leave_no_subcontext_behind() {
+    let mishaps = [
+        "NVGPU_TSG_IOCTL_BIND_CHANNEL_EX@2=EINVAL",
+        "NVGPU_TSG_IOCTL_BIND_CHANNEL_EX@3=EINVAL",
+        "NVGPU_IOCTL_CHANNEL_SETUP_BIND@2=ENOMEM",
+        "NVGPU_TSG_IOCTL_CREATE_SUBCONTEXT@5=ENOSPC",
+    ];
+    on_a_board(&mishaps, |_| -> Result<()> {
+        let device = Device::open(Select::Auto)?;
+        let mut queues = vec![device.compute_queue()?];
+        device.compute_queue().expect_err("it is not bound");
+        device.copy_queue().expect_err("it is not bound");
+        device.copy_queue().expect_err("it gets no ring");
+        let error = device.compute_queue().expect_err("it gets no subcontext").to_string();
+        assert!(error.contains("ENOSPC") && error.contains("no subcontext left"), "{error}");
+        queues.push(device.copy_queue()?);
+        for _ in 1..63 {
+            queues.push(device.compute_queue()?);
+        }
+        queues.iter_mut().try_for_each(|queue| queue.submit()?.wait(SOON))
+    })
+    .expect("all of them open");
 }
 
 /// What a queue can do without does not keep it from opening.

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 use std::time::Duration;
 
-use doorbell::{Commands, Device, Launch, Memory, Options, Result, Select, Timeline, args};
+use doorbell::{Commands, Device, Launch, Memory, Options, Queue, Result, Select, Timeline, args};
 
 use super::SOON;
 use super::kernels::module;
@@ -108,6 +108,75 @@ pub fn queues_are_closed_in_any_order(device: &Device) -> Result<()> {
         queues.push(device.compute_queue()?);
     }
     Ok(())
+}
+
+/// Kernels that need much local memory and others that need little take turns on queues of their own, and one
+/// queue is closed in between. What each queue has given its kernels stays theirs.
+pub fn queues_keep_their_local_memory(device: &Device) -> Result<()> {
+    const THREADS: u32 = 1024;
+    const ROUNDS: u32 = 3;
+    let module = module!(device, "local")?;
+    // From much to little.
+    let [deep, array, little] = [
+        module.kernel("deep_recursion")?,
+        module.kernel("local_array")?,
+        module.kernel("local_generic")?,
+    ];
+    let launch = Launch::new(THREADS / 128, 128);
+    let outs = (0..3)
+        .map(|_| device.alloc_in::<u32>(Memory::Host, THREADS as usize))
+        .collect::<Result<Vec<_>>>()?;
+    let mut queues = (0..3).map(|_| device.compute_queue()).collect::<Result<Vec<_>>>()?;
+    let run = |queue: &mut Queue, which: usize, round: u32| -> Result<()> {
+        let out = &outs[which];
+        // SAFETY: each of the kernels writes one word per thread.
+        unsafe {
+            match which {
+                0 => queue.exec(&deep, &launch, &args![out, 8u32, round])?,
+                1 => queue.exec(&array, &launch, &args![out, round])?,
+                _ => queue.exec(&little, &launch, &args![out, 20 + round])?,
+            };
+        }
+        queue.submit().map(drop)
+    };
+    let check = |which: usize, round: u32| -> Result<()> {
+        let expected = |i: u32| match which {
+            0 => (0..=8).map(|depth| (depth + round) % 16).sum(),
+            1 => {
+                let mut words = [0; 64];
+                (0..64).for_each(|k| words[((k * 29 + round) % 64) as usize] = k * 3 + i);
+                let read = (0..64).map(|k| words[((k * round + i) % 64) as usize]);
+                read.fold(0, |sum: u32, word| sum.wrapping_mul(31).wrapping_add(word))
+            }
+            _ => (0..20 + round).map(|k| i + k).sum(),
+        };
+        let wrong = (0..).zip(outs[which].to_vec()?).filter(|(i, got)| *got != expected(*i));
+        assert_eq!(wrong.count(), 0, "of {THREADS} by kernel {which} in round {round}");
+        Ok(())
+    };
+    // The one with the least sets its memory up last.
+    for (which, queue) in queues.iter_mut().enumerate() {
+        run(queue, which, 0)?;
+        queue.finish()?;
+        check(which, 0)?;
+    }
+    let all_at_once = |queues: &mut [(usize, Queue)], round| -> Result<()> {
+        queues.iter_mut().try_for_each(|(which, queue)| run(queue, *which, round))?;
+        queues.iter_mut().try_for_each(|(which, queue)| {
+            queue.finish()?;
+            check(*which, round)
+        })
+    };
+    let mut queues: Vec<_> = queues.into_iter().enumerate().collect();
+    for round in 1..ROUNDS {
+        all_at_once(&mut queues, round)?;
+    }
+    for round in ROUNDS..ROUNDS + 2 {
+        drop(queues.remove(1));
+        all_at_once(&mut queues, round)?;
+    }
+    queues.push((1, device.compute_queue()?));
+    all_at_once(&mut queues, ROUNDS + 2)
 }
 
 /// As many queues as a device has, all at work. One more of either kind is refused, and there is room again

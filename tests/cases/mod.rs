@@ -25,6 +25,7 @@
 //! | dependence counters, a second dependent | all of `graphs`, on Hopper |
 //! | releases 1 and 2, reducing releases | left out: the crate encodes none of them; the software Orin's own tests have them |
 //! | geometry, pointers to constants and arguments, dynamic shared memory to the limit, named barriers, local memory, banks, 64 KiB bank, clusters, big parameter blocks | `kernels::geometry_as_the_kernel_sees_it`, all of `banks`, `dynamic_shared_memory_up_to_the_limit`, `named_barriers_and_a_bank_of_64_kib`, `local_memory_and_recursion`, `constants_globals_and_tables`, `clusters_read_their_neighbours`, `parameters_up_to_32_kib` |
+//! | queues with local memory of different sizes; as many queues as there may be | `devices::queues_keep_their_local_memory`, `many_queues` |
 //! | too much asked for is refused before submission | `kernels::refuse_what_cannot_be_launched` |
 //! | every kind of fault; others undisturbed; infinite loop | all of `faults`; malformed commands cannot be made through the crate: the software Orin's tests have them |
 //! | killed at random moments, set-up included | `tests/killed.rs` |
@@ -188,6 +189,7 @@ cases! {
         queues_come_and_go_beside_one_that_works
         work_at_the_same_time
         queues_are_closed_in_any_order
+        queues_keep_their_local_memory
         many_queues
         threads_share_a_device
         a_queue_that_waits_is_closed_without_harm;

@@ -62,7 +62,6 @@ struct Channels {
 #[derive(Debug)]
 struct Group {
     tsg: Tsg,
-    veid: Veid,
     /// The one event file that the driver gives a group. Sleeping waits look at their words now and
     /// then without it.
     event: Option<Node>,
@@ -72,6 +71,8 @@ struct Group {
 #[derive(Debug)]
 struct Open {
     channel: Channel,
+    engine: Engine,
+    veid: Veid,
     group: Arc<Group>,
     _ring: Mapping,
     _userd: Mapping,
@@ -125,13 +126,39 @@ impl Nvgpu {
                 }
             }
         }
-        // Also when the group has no channel left: its subcontext went with the last one.
+        // Also when the group has no channel left: there is nobody to ask whether it is dead.
         let tsg = self.ctrl.open_tsg()?;
-        let veid = tsg.create_subcontext(&self.space)?;
         let event = tsg.event().inspect_err(|error| tracing::warn!(%error, "no interrupts")).ok();
-        let group = Arc::new(Group { tsg, veid, event });
+        let group = Arc::new(Group { tsg, event });
         channels.group = Some(group.clone());
         Ok(group)
+    }
+
+    /// Has the group take a channel in. What methods tell the compute engine belongs to the subcontext, and
+    /// one of its own keeps each compute queue's; copy queues have nothing of the kind and share one.
+    fn join(
+        &self,
+        channels: &Channels,
+        group: &Arc<Group>,
+        channel: &Channel,
+        engine: Engine,
+    ) -> Result<Veid> {
+        let mut members = channels.open.values().filter(|open| Arc::ptr_eq(&open.group, group));
+        let shared = match engine {
+            Engine::Compute => None,
+            Engine::Copy => members.find(|open| open.engine == engine).map(|open| open.veid),
+        };
+        if let Some(veid) = shared {
+            group.tsg.bind_channel(channel, veid)?;
+            return Ok(veid);
+        }
+        let veid = group.tsg.create_subcontext(&self.space)?;
+        group.tsg.bind_channel(channel, veid).inspect_err(|_| {
+            if let Err(error) = group.tsg.delete_subcontext(veid) {
+                tracing::warn!(%error, ?veid, "a subcontext leaks until its group has gone");
+            }
+        })?;
+        Ok(veid)
     }
 }
 
@@ -184,7 +211,7 @@ impl Driver for Nvgpu {
         // In this order: the group accepts a channel only with the address space of its
         // subcontext.
         self.space.bind_channel(&channel)?;
-        group.tsg.bind_channel(&channel, group.veid)?;
+        let veid = self.join(&channels, &group, &channel, engine)?;
         channel.disable_timeouts()?;
 
         // Small buffers of their own: the driver maps the whole of each into its 4 GiB.
@@ -217,7 +244,10 @@ impl Driver for Nvgpu {
             },
             event: event.map(Into::into),
         };
-        channels.open.insert(id, Open { channel, group, _ring: ring, _userd: userd, notifier });
+        channels.open.insert(
+            id,
+            Open { channel, engine, veid, group, _ring: ring, _userd: userd, notifier },
+        );
         Ok(pages)
     }
 
@@ -346,6 +376,9 @@ fn hint(call: &str, node: &str, errno: Errno) -> String {
         }
         (_, Errno::ENOMEM) => {
             "the driver is out of memory, of GPU addresses or of channels; free some, or look at `free -h`".to_owned()
+        }
+        (_, Errno::ENOSPC) => {
+            "the group has no subcontext left, of which each compute queue takes one until it is closed; close one".to_owned()
         }
         (_, Errno::ENODEV) => "the GPU is switched off or its driver is being removed".to_owned(),
         (_, Errno::ETIMEDOUT) => {

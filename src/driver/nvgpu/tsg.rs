@@ -16,12 +16,13 @@ use crate::error::Result;
 #[derive(Debug)]
 pub(crate) struct Tsg(pub(super) Node);
 
-/// A virtual engine of a group, with an address space of its own.
+/// A subcontext of a group: an address space, and what methods tell the compute engine.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Veid(u32);
 
 impl Tsg {
-    /// Makes a subcontext beside the graphics one. It goes away with its last channel.
+    /// Makes a subcontext that can run beside the graphics one; the driver gives that away when it has
+    /// no other left. It goes away with its last channel.
     pub(crate) fn create_subcontext(&self, space: &AddressSpace) -> Result<Veid> {
         let mut args = nvgpu_tsg_create_subcontext_args {
             r#type: NVGPU_TSG_SUBCONTEXT_TYPE_ASYNC,
@@ -30,6 +31,12 @@ impl Tsg {
         };
         self.0.call(NVGPU_TSG_IOCTL_CREATE_SUBCONTEXT, &mut args)?;
         Ok(Veid(args.veid))
+    }
+
+    /// Unmakes a subcontext that no channel has joined.
+    pub(crate) fn delete_subcontext(&self, veid: Veid) -> Result<()> {
+        let mut args = nvgpu_tsg_delete_subcontext_args { veid: veid.0, ..Default::default() };
+        self.0.call(NVGPU_TSG_IOCTL_DELETE_SUBCONTEXT, &mut args)
     }
 
     /// Takes a channel in. Its address space must be that of the subcontext already.
