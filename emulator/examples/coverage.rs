@@ -17,7 +17,7 @@ struct Line {
 
 /// What a block or a cluster does together, or what goes its way by itself: `warpgroup.cu` and `bulk.cu`.
 const IN_KERNELS: &[&str] =
-    &["HGMMA", "IGMMA", "BGMMA", "USETMAXREG", "STAS", "REDAS", "UBLKCP", "UBLKRED"];
+    &["HGMMA", "QGMMA", "IGMMA", "BGMMA", "USETMAXREG", "STAS", "REDAS", "UBLKCP", "UBLKRED"];
 
 fn main() {
     let mut lines: BTreeMap<(u16, &str), Line> = BTreeMap::new();

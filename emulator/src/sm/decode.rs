@@ -319,8 +319,8 @@ impl Decoded {
             Operand::AtomAddress => ATOM_DESCRIPTOR.mask() | ATOM_PAIR.mask(),
             // Only floats have signs to turn, and only halves lie by columns.
             Operand::Descriptors { lo, a } => {
-                let floats = self.row.kind == Kind::GroupFloats;
-                let halves = floats && self.get(Field::bit(77)) == 0;
+                let floats = matches!(self.row.kind, Kind::GroupFloats | Kind::GroupEighths);
+                let halves = self.row.kind == Kind::GroupFloats && self.get(Field::bit(77)) == 0;
                 let when = |on: bool, field: Field| if on { field.mask() } else { 0 };
                 bits(lo + 5, lo)
                     | when(floats && a, NEG_A)
@@ -328,7 +328,9 @@ impl Decoded {
                     | when(halves && a, TURN_A)
                     | when(halves, TURN_B)
             }
-            Operand::GroupA if self.row.kind == Kind::GroupFloats => SRC_A.mask() | NEG_A.mask(),
+            Operand::GroupA if matches!(self.row.kind, Kind::GroupFloats | Kind::GroupEighths) => {
+                SRC_A.mask() | NEG_A.mask()
+            }
             Operand::GroupA => SRC_A.mask(),
             Operand::Board(field) => field.mask(),
             Operand::UniformPlace(lo) => bits(lo + 5, lo),

@@ -388,7 +388,7 @@ impl Decoded {
             }
             Operand::Descriptors { lo, a } => {
                 write!(out, "gdesc[{}]", uniform_register(at(lo, 6)))?;
-                let floats = self.row.kind == Kind::GroupFloats;
+                let floats = matches!(self.row.kind, Kind::GroupFloats | Kind::GroupEighths);
                 let said = [
                     (a && floats, NEG_A, ".negA"),
                     (floats, NEG_B, ".negB"),
@@ -403,7 +403,8 @@ impl Decoded {
                 Ok(())
             }
             Operand::GroupA => {
-                let sign = self.row.kind == Kind::GroupFloats && self.get(NEG_A) == 1;
+                let floats = matches!(self.row.kind, Kind::GroupFloats | Kind::GroupEighths);
+                let sign = floats && self.get(NEG_A) == 1;
                 write!(out, "{}{}", if sign { "-" } else { "" }, register(self.get(SRC_A)))
             }
             Operand::Board(field) => match self.get(field) {

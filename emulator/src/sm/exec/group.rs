@@ -101,6 +101,7 @@ impl Matrix {
 fn negated<const N: usize>(registers: [Row; N], of: GroupOf, negate: bool) -> [Row; N] {
     let signs = match of {
         GroupOf::Floats { element: Element::Tf32, .. } => 1 << 31,
+        GroupOf::Eighths { .. } => 0x8080_8080,
         _ => 0x8000_8000,
     };
     registers.map(|row| row.map(|word| if negate { word ^ signs } else { word }))
@@ -120,7 +121,7 @@ pub(super) fn multiply(w: &mut Warp, e: &mut Shared, group: Group, exec: u32) ->
         }
     };
     let left = negated(left, of, flips.negate[0]);
-    let each = if matches!(of, GroupOf::Floats { single: false, .. }) { 2 } else { 4 };
+    let each = if of.single() { 4 } else { 2 };
     for eight in 0..columns / 8 {
         let right = right.fragment(e, |n| (u32::from(eight) * 8, n * DEPTH / 2))?;
         let right: [Row; 2] = negated(right, of, flips.negate[1]);
@@ -132,6 +133,9 @@ pub(super) fn multiply(w: &mut Warp, e: &mut Shared, group: Group, exec: u32) ->
                 let k = if element == Element::Tf32 { 8 } else { 16 };
                 let shape = Shape { m: 16, k };
                 floating::float((shape, element, how), single, (&left, &right, sums), &mut out);
+            }
+            GroupOf::Eighths { formats, single } => {
+                floating::eighths(formats, single, (&left, &right, sums), &mut out);
             }
             GroupOf::Integers { kinds, saturate } => {
                 let shape = Shape { m: 16, k: 32 };

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::sm::meaning::floating::Summation;
+use crate::sm::meaning::round::{E4M3, E5M2};
 use crate::sm::meaning::tensor::{Element, Small};
 
 /// The columns that bytes and bits have: up to 32 all, then every other of the multiples of eight.
@@ -32,6 +33,10 @@ impl Lowering<'_> {
                 let how = Summation { group: 16, kept: 25 };
                 ((code % 32 + 1) * 8, GroupOf::Floats { element, how, single })
             }
+            Kind::GroupEighths => {
+                let formats = [76, 77].map(|at| if self.bit(at) { E5M2 } else { E4M3 });
+                ((code + 1) * 8, GroupOf::Eighths { formats, single: self.bit(75) })
+            }
             Kind::GroupBytes => {
                 let columns = every_other(code / 3);
                 let byte = |at| Small { bits: 8, signed: self.bit(at) };
@@ -42,10 +47,8 @@ impl Lowering<'_> {
             _ => return None,
         };
         let floats = matches!(of, GroupOf::Floats { .. });
-        let registers = match of {
-            GroupOf::Floats { single: false, .. } => columns / 4,
-            _ => columns / 2,
-        };
+        let signed = floats || matches!(of, GroupOf::Eighths { .. });
+        let registers = if of.single() { columns / 2 } else { columns / 4 };
         let in_registers = self.from.word >> 8 & 0xf == 0xd;
         let a = in_registers.then(|| self.reg(24, 4));
         // Two pairs, that of A unused where A is in registers.
@@ -64,7 +67,7 @@ impl Lowering<'_> {
             places: first,
             of,
             flips: Flips {
-                negate: [floats && self.get(NEG_A) == 1, floats && self.get(NEG_B) == 1],
+                negate: [signed && self.get(NEG_A) == 1, signed && self.get(NEG_B) == 1],
                 turn: [
                     floats && !in_registers && self.get(TURN_A) == 1,
                     floats && self.get(TURN_B) == 1,

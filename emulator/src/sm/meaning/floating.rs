@@ -3,7 +3,7 @@
 //! Products are exact. A group of them and the accumulator are aligned to the largest exponent, cut off
 //! a few bits below its last place, added up exactly and cut off again: nothing is rounded to nearest.
 //! How large a group is and how many bits are kept was measured on Hopper, where the whole depth of an
-//! instruction is one group. For Ampere both are assumed: no such GPU was asked.
+//! instruction is one group; of floats of eight bits, 32 at once, it keeps 13 bits, also of the sum. For Ampere both are assumed: no such GPU was asked.
 //!
 //! All of it happens in floating point, where it is exact: a product has at most 22 bits, what is kept of a
 //! group 33, and no exponent of these formats comes near the ends of a double's. To cut off below a place is to
@@ -13,7 +13,7 @@
 
 use std::ops::AddAssign;
 
-use super::round::{BF16, F16, F32, Format, TF32};
+use super::round::{BF16, E4M3, F16, F32, Format, TF32};
 use super::tensor::{Element, Row, Shape, columns};
 
 /// How products are added up.
@@ -113,8 +113,8 @@ fn value(format: Format, bits: u32) -> f32 {
         return f32::from_bits(sign | place);
     }
     let lift = ((F32.bias() - format.bias()) as u32) << F32.fraction;
-    let infinity = ((1 << exponent) - 1) << fraction;
-    let normal = place + lift + if magnitude >= infinity { lift } else { 0 };
+    let special = if format == E4M3 { 0x7f } else { ((1 << exponent) - 1) << fraction };
+    let normal = place + lift + if magnitude >= special { lift } else { 0 };
     // A denormal lacks the leading bit of its exponent. Hosts are slow with denormals of their own, so none
     // is made on the way.
     let least = lift + (1 << F32.fraction);
@@ -157,12 +157,25 @@ pub(crate) fn float(
     let tf32 = |word, _| word >> 13;
     match element {
         Element::F16 if finite(sources.0) && finite(sources.1) => {
-            sum_up::<f32, 2>((shape.k, how, F16), single, sources, half, out)
+            sum_up::<f32, 2>((shape.k, how, [F16; 2]), single, sources, half, out)
         }
-        Element::F16 => sum_up::<f64, 2>((shape.k, how, F16), single, sources, half, out),
-        Element::Bf16 => sum_up::<f64, 2>((shape.k, how, BF16), single, sources, half, out),
-        Element::Tf32 => sum_up::<f64, 1>((shape.k, how, TF32), single, sources, tf32, out),
+        Element::F16 => sum_up::<f64, 2>((shape.k, how, [F16; 2]), single, sources, half, out),
+        Element::Bf16 => sum_up::<f64, 2>((shape.k, how, [BF16; 2]), single, sources, half, out),
+        Element::Tf32 => sum_up::<f64, 1>((shape.k, how, [TF32; 2]), single, sources, tf32, out),
     }
+}
+
+/// The same for floats of eight bits, 32 deep, of a format for A and one for B.
+#[inline(always)]
+pub(crate) fn eighths(
+    formats: [Format; 2],
+    single: bool,
+    sources: (&[Row], &[Row], &[Row]),
+    out: &mut [Row],
+) {
+    let how = Summation { group: 32, kept: 13 };
+    let byte = |word: u32, at: usize| word >> (8 * at) & 0xff;
+    sum_up::<f64, 4>((32, how, formats), single, sources, byte, out);
 }
 
 /// Whether all halves are finite.
@@ -191,7 +204,7 @@ type Tile<T> = [[T; 8]; 16];
 /// half and the odd ones in another, and B is put into that order.
 #[inline(always)]
 fn sum_up<T: Factor, const N: usize>(
-    (depth, how, format): (usize, Summation, Format),
+    (depth, how, formats): (usize, Summation, [Format; 2]),
     single: bool,
     (a, b, c): (&[Row], &[Row], &[Row]),
     element: impl Fn(u32, usize) -> u32,
@@ -204,10 +217,10 @@ fn sum_up<T: Factor, const N: usize>(
     for step in 0..steps {
         let columns = columns(&b[step]);
         for at in 0..N {
-            right[step][at].fill(format, |lane| element(columns[lane], at));
+            right[step][at].fill(formats[1], |lane| element(columns[lane], at));
             for part in 0..2 {
                 let register = &a[step * 2 + part];
-                left[part][step][at].fill(format, |lane| element(register[lane], at));
+                left[part][step][at].fill(formats[0], |lane| element(register[lane], at));
             }
         }
     }
@@ -226,7 +239,10 @@ fn sum_up<T: Factor, const N: usize>(
         let group = first..first + together;
         let factors = ([&left[0][group.clone()], &left[1][group.clone()]], &right[group]);
         match single {
-            true => add_group(how.kept, F32, factors, &mut sums, cut_off),
+            true => {
+                let close = |exact: &_, sums: &mut _| cut_off(how.kept, exact, sums);
+                add_group(how.kept, F32, factors, &mut sums, close);
+            }
             false => add_group(how.kept, F16, factors, &mut sums, round_to_halves),
         }
     }
@@ -292,12 +308,13 @@ fn add_group<T: Factor, const N: usize>(
     close(&exact, sums);
 }
 
-/// Sums cut off to singles.
+/// Sums cut off to singles, of which no more bits remain than are kept.
 #[inline(always)]
-fn cut_off(exact: &Tile<f64>, sums: &mut Tile<u32>) {
+fn cut_off(kept: i32, exact: &Tile<f64>, sums: &mut Tile<u32>) {
+    let remain = !((1 << (52 - kept.min(F32.fraction as i32))) - 1);
     let mut rare = false;
     for (sum, exact) in sums.as_flattened_mut().iter_mut().zip(exact.as_flattened()) {
-        *sum = (f64::from_bits(exact.to_bits() & !((1 << 29) - 1)) as f32).to_bits();
+        *sum = (f64::from_bits(exact.to_bits() & remain) as f32).to_bits();
         let magnitude = *sum & 0x7fff_ffff;
         rare |= magnitude.wrapping_sub(1) < 0x00ff_ffff || magnitude > 0x7f80_0000;
     }

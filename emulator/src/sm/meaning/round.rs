@@ -44,6 +44,9 @@ pub(crate) struct Format {
 
 pub(crate) const F16: Format = Format { exponent: 5, fraction: 10 };
 pub(crate) const BF16: Format = Format { exponent: 8, fraction: 7 };
+/// Four bits of exponent and three of fraction, and no infinity.
+pub(crate) const E4M3: Format = Format { exponent: 4, fraction: 3 };
+pub(crate) const E5M2: Format = Format { exponent: 5, fraction: 2 };
 pub(crate) const TF32: Format = Format { exponent: 8, fraction: 10 };
 pub(crate) const F32: Format = Format { exponent: 8, fraction: 23 };
 pub(crate) const F64: Format = Format { exponent: 11, fraction: 52 };

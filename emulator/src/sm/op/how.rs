@@ -4,6 +4,7 @@ use super::Pred;
 use crate::sm::meaning::floating::Summation;
 use crate::sm::meaning::integer::Atomic;
 use crate::sm::meaning::mbarrier::Change;
+use crate::sm::meaning::round::Format;
 use crate::sm::meaning::tensor::{Element, Small};
 use crate::sm::meaning::{Combine, Round, half};
 
@@ -210,12 +211,27 @@ pub(crate) enum GroupOf {
         how: Summation,
         single: bool,
     },
+    /// Floats of eight bits, A's and B's.
+    Eighths {
+        formats: [Format; 2],
+        single: bool,
+    },
     Integers {
         kinds: (Small, Small),
         saturate: bool,
     },
     /// Bits that both have.
     Bits,
+}
+
+impl GroupOf {
+    /// Whether sums have a register each: only some floats add up to halves.
+    pub(crate) fn single(self) -> bool {
+        !matches!(
+            self,
+            GroupOf::Floats { single: false, .. } | GroupOf::Eighths { single: false, .. }
+        )
+    }
 }
 
 /// What is done to A and to B before they are multiplied.

@@ -2,7 +2,7 @@
 
 use super::kernels::{Argument, Run, halves, memory, number, random, room};
 
-/// Runs of the kernels of `warpgroup.cu` and `bulk.cu`.
+/// Runs of the kernels of `warpgroup.cu`, `eighths.cu` and `bulk.cu`.
 pub(super) fn runs() -> Vec<Run> {
     let mut all = products();
     all.extend(bulk());
@@ -19,6 +19,8 @@ enum Kind {
     Halves,
     Bfloats,
     Words,
+    /// Floats of eight bits, in either format.
+    Eighths,
     /// Bytes and bits: all that there is.
     Bits,
 }
@@ -34,7 +36,7 @@ fn place((start, leading, stride, width): Layout) -> u64 {
         32 => 3,
         _ => 0,
     };
-    start / 16 | leading / 16 << 16 | stride / 16 << 32 | mode << 62
+    (start / 16) | ((leading / 16) << 16) | ((stride / 16) << 32) | (mode << 62)
 }
 
 /// Layouts by rows of A, or columns of B. With swizzles the first distance says nothing.
@@ -73,6 +75,7 @@ fn elements(kind: Kind, seed: u64, count: usize) -> Vec<u32> {
         Kind::Halves => (0x8fff_8fff, 0x3000_3000, 0xbfff_bfff, 0),
         Kind::Bfloats => (0x81ff_81ff, 0x3e00_3e00, 0x8fff_8fff, 0x3000_3000),
         Kind::Words => (0x81ff_ffff, 0x3e00_0000, 0x8fff_ffff, 0x3800_0000),
+        Kind::Eighths => return eighths(seed, count),
         Kind::Bits => return random(seed, count),
     };
     let choice = random(seed + 1000, count);
@@ -82,6 +85,16 @@ fn elements(kind: Kind, seed: u64, count: usize) -> Vec<u32> {
         _ => word & keep | add,
     };
     random(seed, count).into_iter().zip(choice).map(one).collect()
+}
+
+/// The same for floats of eight bits.
+fn eighths(seed: u64, count: usize) -> Vec<u32> {
+    let one = |(word, choice): (u32, u32)| match choice % 128 {
+        0 => word,
+        1..32 => word & 0xbfbf_bfbf,
+        _ => word & 0x8f8f_8f8f | 0x3030_3030,
+    };
+    random(seed, count).into_iter().zip(random(seed + 1, count)).map(one).collect()
 }
 
 /// What sums start with: floats from tiny to large, whole numbers near both limits too.
@@ -106,6 +119,7 @@ fn products() -> Vec<Run> {
     use Kind::*;
     let (lines, turned) = (LINES, TURNED);
     let product = |seed, kernel, kind, (single, count): (bool, usize), [a, b]: [[Layout; 8]; 2]| {
+        let cubin = if matches!(kind, Eighths) { "eighths" } else { "warpgroup" };
         // The larger ones of half as many layouts.
         let cases = if count >= 64 { 4 } else { 8 };
         let each = |n: usize| {
@@ -116,7 +130,7 @@ fn products() -> Vec<Run> {
         let cases = (0..cases).flat_map(each);
         let cases: Vec<u32> = cases.flat_map(|word| [word as u32, (word >> 32) as u32]).collect();
         let n = cases.len() / 6;
-        Run::new("warpgroup", kernel, 1, 128).with([
+        Run::new(cubin, kernel, 1, 128).with([
             memory(sums(kind, single, seed, n * 128 * count)),
             memory(elements(kind, seed + 1, IMAGE)),
             memory(cases),
@@ -161,6 +175,12 @@ fn products() -> Vec<Run> {
         product(244, "bits_from_registers", Bits, single(64), [lines, lines]),
         chained,
         registers,
+        product(300, "e4m3_16", Eighths, single(8), [lines, lines]),
+        product(302, "e4m3_128", Eighths, single(64), [lines, lines]),
+        product(304, "e5m2_64", Eighths, single(32), [lines, lines]),
+        product(306, "e5m2_half", Eighths, half(16), [lines, lines]),
+        product(308, "e4m3_half_registers", Eighths, half(8), [lines, lines]),
+        product(310, "e4m3_registers", Eighths, single(32), [lines, lines]),
     ]
 }
 
@@ -194,7 +214,7 @@ fn bulk() -> Vec<Run> {
     let pairs = [0x7c00_fe01, 0x0001_8001, 0x0000_8000, 0xfc00_7d55, 0x8000_0000, 0x03ff_7bff];
     for n in 0..32 {
         given[27 * 32 + n] = singles[n % 8];
-        there[27 * 32 + n] = singles[n / 8 * 3 % 8 ^ n % 2];
+        there[27 * 32 + n] = singles[(n / 8 * 3 % 8) ^ (n % 2)];
         if n % 2 == 1 {
             let high = [0x7ff0_0000, 0xfff8_1234, 0, 0x8000_0000, 0x8008_0000, 0x7ff0_0001];
             given[28 * 32 + n] = high[n / 2 % 6];

@@ -60,6 +60,7 @@ fn alone(kind: Kind) -> bool {
             | GroupFloats
             | GroupBytes
             | GroupBits
+            | GroupEighths
             | SetRegisters
             | UIAdd3Wide
             | CallReg

@@ -505,8 +505,11 @@ pub(crate) const GROUP_BITS: Modifier = Modifier::new(GROUP_SHAPE, {
     const NAMES: [&str; 18] = every_other(wide!("256"), 1);
     &NAMES
 });
+pub(crate) const GROUP_EIGHTHS: Modifier = Modifier::new(GROUP_SHAPE, &wide!("32"));
 pub(crate) const GROUP_SUM: Modifier = flag(75, &["F16", "F32"]);
 pub(crate) const GROUP_TYPE: Modifier = field(77, 76, &["", "BF16", "TF32"]);
+pub(crate) const GROUP_A_EIGHTH: Modifier = flag(76, &["E4M3", "E5M2"]);
+pub(crate) const GROUP_B_EIGHTH: Modifier = flag(77, &["E4M3", "E5M2"]);
 pub(crate) const GROUP_A_SIGN: Modifier = flag(76, &["U8", "S8"]);
 pub(crate) const GROUP_B_SIGN: Modifier = flag(82, &["U8", "S8"]);
 pub(crate) const GROUP_SAT: Modifier = flag(75, &["", "SAT"]);

@@ -357,7 +357,6 @@ pub(crate) fn lookup(arch: Arch, word: u128) -> Option<(&'static Row, u8)> {
 }
 
 const NO_MAP: &str = "what the 128 bytes of a tensor map say is not known here";
-const NO_SUM: &str = "how many bits a sum of products of eight-bit floats keeps is not known here";
 
 /// Instructions of Hopper that compilers make and that are not run: opcode, name, and why.
 pub(crate) const REFUSED: &[(u16, &str, &str)] = &[
@@ -365,8 +364,6 @@ pub(crate) const REFUSED: &[(u16, &str, &str)] = &[
     (0x5b5, "UTMASTG", NO_MAP),
     (0x3b6, "UTMAREDG", NO_MAP),
     (0x5b8, "UTMAPF", NO_MAP),
-    (0x9f3, "QGMMA", NO_SUM),
-    (0xdf3, "QGMMA", NO_SUM),
 ];
 
 /// Instructions that do here what their names say, and that no GPU was asked about, not even as part of a kernel.

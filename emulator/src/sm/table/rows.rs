@@ -99,7 +99,7 @@ rows! {
     F2F, Frnd, Mufu, Popc, Flo, Brev, Fchk, Cs2r, S2r, S2ur, Vote, VoteU, Match, Redux, R2ur, Shfl,
     UMov, UIAdd3, UIAdd3Wide, ULea, ULop3, UShf, UIMad, UIMadWide, UISetP, USel, UPrmt, UFlo, UBrev, UPopc, USgxt, UBmsk, UP2ur, Ur2up,
     UPlop3, Ldc, Uldc, Ldg, Stg, Ld, St, Lds, Sts, Ldl, Stl, Atomg, AtomgFloat, Red, RedFloat, Atom, AtomFloat,
-    AtomgCas, AtomCas, Atoms, AtomsCount, AtomsCas, AtomCount, Arrives, SyncArrive, SyncCheck, SyncExchange, SyncForget, Signal, SignalRed, Bulk, BulkRed, BulkPrefetch, BulkCommit, TensorMapForget, GroupFence, GroupFloats, GroupBytes, GroupBits, SetRegisters, Elect, ClusterArrive, ClusterWait, AcqBulk, Ldgsts, LdgDepBar, DepBar, Ldsm, Movm, Stsm, Hmma, HmmaSparse, Imma, ImmaSparse, Bmma, Dmma, Qspc,
+    AtomgCas, AtomCas, Atoms, AtomsCount, AtomsCas, AtomCount, Arrives, SyncArrive, SyncCheck, SyncExchange, SyncForget, Signal, SignalRed, Bulk, BulkRed, BulkPrefetch, BulkCommit, TensorMapForget, GroupFence, GroupFloats, GroupEighths, GroupBytes, GroupBits, SetRegisters, Elect, ClusterArrive, ClusterWait, AcqBulk, Ldgsts, LdgDepBar, DepBar, Ldsm, Movm, Stsm, Hmma, HmmaSparse, Imma, ImmaSparse, Bmma, Dmma, Qspc,
     Membar, Errbar, Cctl, CctlLocal, PmTrig, CgaErrbar, Nanosleep, Yield, Nop, Bra, BraU, Brx, BrxU, Call, CallReg, CallAbs, CallTo, Ret, Exit, Bssy,
     Bsync, Break, BmovToReg, BmovFromReg, BmovImm, BmovBar, WarpSyncReg, WarpSyncImm, WarpSyncAll,
     EndCollective, Bar, B2r, Bpt, Kill, P2r, R2p, Lepc, LepcNext;
@@ -219,6 +219,8 @@ rows! {
     only(Sm90, variant(&[80], &[80], row("WARPGROUP.DEPBAR.LE", Kind::GroupFence, Whole(0x9c5), Integer, &[], &[Board(Field::new(46, 44)), Number(GROUP_WAIT), ones(47, 47)]))),
     only(Sm90, row("HGMMA", Kind::GroupFloats, Whole(0x9f0), Integer, &[GROUP_FLOATS, GROUP_SUM, GROUP_TYPE], &[Dst, Descriptors { lo: 24, a: true }, Reg(64), UNIFORM_WHEN, Board(GROUP_BOARD), ones(91, 91)])),
     only(Sm90, row("HGMMA", Kind::GroupFloats, Whole(0xdf0), Integer, &[GROUP_FLOATS, GROUP_SUM, GROUP_TYPE], &[Dst, GroupA, Descriptors { lo: 32, a: false }, Reg(64), UNIFORM_WHEN, Board(GROUP_BOARD), ones(91, 91)])),
+    only(Sm90, row("QGMMA", Kind::GroupEighths, Whole(0x9f3), Integer, &[GROUP_EIGHTHS, GROUP_SUM, GROUP_A_EIGHTH, GROUP_B_EIGHTH], &[Dst, Descriptors { lo: 24, a: true }, Reg(64), UNIFORM_WHEN, Board(GROUP_BOARD), ones(91, 91)])),
+    only(Sm90, row("QGMMA", Kind::GroupEighths, Whole(0xdf3), Integer, &[GROUP_EIGHTHS, GROUP_SUM, GROUP_A_EIGHTH, GROUP_B_EIGHTH], &[Dst, GroupA, Descriptors { lo: 32, a: false }, Reg(64), UNIFORM_WHEN, Board(GROUP_BOARD), ones(91, 91)])),
     only(Sm90, row("IGMMA", Kind::GroupBytes, Whole(0x9f1), Integer, &[GROUP_BYTES, GROUP_A_SIGN, GROUP_B_SIGN, GROUP_SAT], &[Dst, Descriptors { lo: 24, a: true }, Reg(64), UNIFORM_WHEN, Board(GROUP_BOARD), ones(91, 91)])),
     only(Sm90, row("IGMMA", Kind::GroupBytes, Whole(0xdf1), Integer, &[GROUP_BYTES, GROUP_A_SIGN, GROUP_B_SIGN, GROUP_SAT], &[Dst, GroupA, Descriptors { lo: 32, a: false }, Reg(64), UNIFORM_WHEN, Board(GROUP_BOARD), ones(91, 91)])),
     only(Sm90, row("BGMMA", Kind::GroupBits, Whole(0x9f2), Integer, &[GROUP_BITS, GROUP_AND, GROUP_POPC], &[Dst, Descriptors { lo: 24, a: true }, Reg(64), UNIFORM_WHEN, Board(GROUP_BOARD), ones(91, 91)])),
