@@ -121,8 +121,8 @@ impl Rm {
         self.regions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Takes notice of a fault that ends the compute channels. Kernels run in one group at a time:
-    /// a new one begins when the last has died.
+    /// Takes notice of a fault that ends the compute channels. New kernels run in one group at
+    /// a time: the next begins when the last has died, is going to, or has no queue left.
     fn read_log(&self, channels: &Channels) {
         let Some(fault) = self.space.log().and_then(FaultLog::take) else { return };
         let Some(group) = channels.compute.upgrade() else { return };
