@@ -447,7 +447,12 @@ fn sampling() {
                 _ => {}
             }
             let position = 40 + turn;
-            let context: Vec<u32> = (0..=position).map(|_| next() % shape.vocab as u32).collect();
+            let mut context: Vec<u32> =
+                (0..=position).map(|_| next() % shape.vocab as u32).collect();
+            if turn % 5 == 3 {
+                // The penalty also falls on what is infinite.
+                context[position as usize] = 900;
+            }
             let pick = |values: &[f32], bits: u32| values[(turn >> bits) as usize % values.len()];
             let sampling = Sampling {
                 temperature: pick(&[0.8, 1.0, 2.5, 0.0], 0),

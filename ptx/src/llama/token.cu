@@ -20,10 +20,14 @@ struct Candidates {
 
     __device__ __forceinline__ u32 id(u32 n) const { return list ? list[n] : n; }
     __device__ __forceinline__ float logit(u32 id) const {
-        // fmaxf takes the other operand of what is not a number.
-        const float l = fminf(fmaxf(__ldcg(logits + id), -3.402823466e+38f), 3.402823466e+38f);
+        const float l = finite(__ldcg(logits + id));
         if (!(marked[id / 32] >> id % 32 & 1)) return l;
-        return l > 0 ? __fdiv_rn(l, penalty) : __fmul_rn(l, penalty);
+        return finite(l > 0 ? __fdiv_rn(l, penalty) : __fmul_rn(l, penalty));
+    }
+
+    // fmaxf takes the other operand of what is not a number.
+    static __device__ __forceinline__ float finite(float l) {
+        return fminf(fmaxf(l, -3.402823466e+38f), 3.402823466e+38f);
     }
 };
 

@@ -129,15 +129,15 @@ impl Sampling {
     }
 
     fn penalised(&self, logits: &[f32], context: &[u32]) -> Vec<f32> {
-        let tame = |l: &f32| if l.is_nan() { f32::MIN } else { l.clamp(f32::MIN, f32::MAX) };
-        let mut tamed: Vec<f32> = logits.iter().map(tame).collect();
+        let tame = |l: f32| if l.is_nan() { f32::MIN } else { l.clamp(f32::MIN, f32::MAX) };
+        let mut tamed: Vec<f32> = logits.iter().map(|l| tame(*l)).collect();
         let mut recent = context[context.len().saturating_sub(self.last_n as usize)..].to_vec();
         recent.sort_unstable();
         recent.dedup();
         for id in recent {
             if let Some(logit) = tamed.get_mut(id as usize) {
                 let p = self.repetition_penalty;
-                *logit = if *logit > 0.0 { *logit / p } else { *logit * p };
+                *logit = tame(if *logit > 0.0 { *logit / p } else { *logit * p });
             }
         }
         tamed

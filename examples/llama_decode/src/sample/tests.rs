@@ -28,6 +28,14 @@ fn drawing_from_what_is_not_a_number_still_gives_a_token() {
 }
 
 #[test]
+fn a_penalty_makes_no_logit_infinite() {
+    let rewarded = Sampling { repetition_penalty: 0.5, ..drawing() };
+    assert_eq!(rewarded.choose(&[0.0, f32::MAX, 1.0], &[1], 3), 1);
+    let punished = Sampling { repetition_penalty: 2.0, ..drawing() };
+    assert!(punished.choose(&[f32::MIN; 3], &[0, 1, 2], 3) < 3);
+}
+
+#[test]
 fn the_penalty_falls_once_on_each_recent_token() {
     let s = Sampling { repetition_penalty: 2.0, last_n: 3, ..Sampling::default() };
     let penalised = s.penalised(&[4.0, 4.0, -1.0, 4.0, 0.0], &[0, 3, 2, 9, 2]);
